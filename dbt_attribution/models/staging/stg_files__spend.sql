@@ -5,29 +5,29 @@ with
                 "files",
                 "spend",
                 {
-                    "date": "date",
                     "platform": "text",
                     "campaign": "text",
                     "cost": "money",
                     "clicks": "bigint",
                     "impressions": "bigint",
                     "currency": "text",
+                    "date": "date",
                 },
             )
         }}
     )
 
 select
-    ---------- ids
+    -- -------- ids
     lower(trim(platform)) as platform,
     campaign,
 
-    ---------- numerics
+    -- -------- numerics
     cost,
     clicks,
     impressions,
-    upper(currency) as currency,
+    upper(trim(currency)) as currency,
 
-    ---------- dates
+    -- -------- dates
     date as spend_on
 from source
