@@ -2,9 +2,11 @@
 
 with
     seen as (
-        select user_agent from {{ ref("stg_backend__requests") }}
+        select user_agent
+        from {{ ref("stg_backend__requests") }}
         union
-        select user_agent from {{ ref("stg_files__events") }}
+        select user_agent
+        from {{ ref("stg_files__events") }}
     )
 
 select md5(user_agent) as user_agent_hash, user_agent
