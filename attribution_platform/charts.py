@@ -1,0 +1,54 @@
+"""Charts for asset metadata and reports: frames in, PNG or a self-contained specification out.
+
+Altair renders through vl-convert inside this process; nothing is fetched.
+"""
+
+import base64
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+WIDTH, ROW_HEIGHT = 620, 26
+
+
+def credit_chart(weights: pd.DataFrame) -> alt.Chart | alt.LayerChart:
+    """Credited conversions by channel and model with their intervals.
+
+    Args:
+        weights: rows of credit.credit_channel_weights with status `ok`: model_type, channel, conversions, ci_low, ci_high.
+    """
+    base = alt.Chart(weights).encode(y=alt.Y("channel:N", title=None, sort="-x"), yOffset="model_type:N")
+    bars = base.mark_bar(height={"band": 0.8}).encode(
+        x=alt.X("conversions:Q", title="credited conversions"), color=alt.Color("model_type:N", title="model")
+    )
+    whiskers = base.mark_rule(color="#333").encode(x="ci_low:Q", x2="ci_high:Q")
+    height = max(120, ROW_HEIGHT * weights["channel"].nunique() * max(1, weights["model_type"].nunique()) // 1)
+    return (bars + whiskers).properties(width=WIDTH, height=height)
+
+
+def coverage_chart(weekly: pd.DataFrame) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """XmR charts of the weekly coverage metrics: rate, centre line and natural limits.
+
+    Args:
+        weekly: rows of mart_attribution__coverage_weekly for the segment `all`: metric, week_on, rate,
+            centre, lower_limit, upper_limit.
+    """
+    base = alt.Chart(weekly).encode(x=alt.X("week_on:T", title=None))
+    band = base.mark_area(opacity=0.12).encode(y="lower_limit:Q", y2="upper_limit:Q")
+    centre = base.mark_line(strokeDash=[4, 3], color="#777").encode(y="centre:Q")
+    line = base.mark_line(point=True).encode(y=alt.Y("rate:Q", title=None, axis=alt.Axis(format="%")))
+    return (
+        alt.layer(band, centre, line)
+        .properties(width=280, height=120)
+        .facet(facet=alt.Facet("metric:N", title=None), columns=2)
+        .resolve_scale(y="independent")
+    )
+
+
+def as_markdown(chart: Any, alternative: str) -> str:
+    """A chart as an image inside Markdown, for Dagster's metadata."""
+    import vl_convert
+
+    png = vl_convert.vegalite_to_png(chart.to_dict(), scale=1.5)
+    return f"![{alternative}](data:image/png;base64,{base64.b64encode(png).decode()})"

@@ -1,0 +1,148 @@
+"""`attribution …`: the command line. Commands are thin; the work is in the modules they call.
+
+Heavy imports happen inside the commands: `attribution --help` must not pay for Dagster, dbt and dlt (about 6 s together).
+"""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from attribution_platform.environment import switch_telemetry_off
+
+switch_telemetry_off()
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Open marketing attribution: from raw vendor data to credited channels.",
+)
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default ./attribution.toml.")]
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Say what is wrong in one plain message and leave."""
+    errors.print(f"[red]error:[/] {message}", highlight=False, markup=True) if "[" not in message else errors.print(
+        "error: " + message, markup=False, highlight=False
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def run(
+    job: Annotated[str, typer.Option(help="daily, monthly, full or fast.")] = "daily",
+    config: ConfigOption = None,
+) -> None:
+    """Run a job on your own attribution.toml: pull, rebuild, check, publish."""
+    from attribution_platform.commands import run_and_report
+
+    raise typer.Exit(run_and_report(job, config, console, errors))
+
+
+@app.command()
+def demo(
+    people: Annotated[int, typer.Option(min=200, help="Size of the simulated world.")] = 2000,
+    days: Annotated[int, typer.Option(min=30, help="Days of history.")] = 120,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same world.")] = 7,
+    config: ConfigOption = None,
+) -> None:
+    """Start the sandbox, run everything against it, and show what came out beside the known truth."""
+    from attribution_platform.demo import run_demo
+
+    raise typer.Exit(run_demo(people, days, seed, config, console, errors))
+
+
+@app.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Check settings, credentials and connections, source by source, and say what to fix."""
+    from attribution_platform.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(config, console))
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    config: ConfigOption = None,
+) -> None:
+    """Open the Dagster UI on the state of the last run."""
+    from attribution_platform.commands import open_ui
+
+    raise typer.Exit(open_ui(port, config, console, errors))
+
+
+@app.command()
+def credit(
+    out: Annotated[Path, typer.Option(help="Folder for credit.csv and the detail tables.")],
+    touchpoints: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet: user_id, occurred_at, channel[, campaign, cost].")
+    ] = None,
+    conversions: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet: user_id, converted_at[, revenue, conversion_type].")
+    ] = None,
+    spend: Annotated[Path | None, typer.Option(help="CSV or Parquet: channel, cost[, date, campaign].")] = None,
+    paths: Annotated[
+        Path | None,
+        typer.Option(help='CSV or Parquet: path ("a > b"), total_conversions, total_conversion_value, total_null.'),
+    ] = None,
+    lookback_days: Annotated[
+        int, typer.Option(min=1, help="Days before a conversion in which a touch earns credit.")
+    ] = 90,
+    half_life_days: Annotated[float, typer.Option(min=0.01, help="Half-life of time decay, in days.")] = 7.0,
+    min_conversions: Annotated[
+        int,
+        typer.Option(min=1, help="Under this many conversions a data-driven model says so instead of a number."),
+    ] = 1000,
+) -> None:
+    """Credit channels from your own files, with every model and its interval. Needs no set-up."""
+    from attribution_platform.credit_files import CreditInputError, credit_command
+
+    try:
+        summary = credit_command(
+            touchpoints=touchpoints,
+            conversions=conversions,
+            spend=spend,
+            paths=paths,
+            out=out,
+            lookback_days=lookback_days,
+            half_life_days=half_life_days,
+            min_conversions=min_conversions,
+        )
+    except CreditInputError as error:
+        fail(str(error))
+    console.print(summary, markup=False, highlight=False)
+
+
+@app.command()
+def classify(
+    in_path: Annotated[
+        Path,
+        typer.Option("--in", help="CSV or Parquet: source, medium, campaign, referrer, landing_url, user_agent."),
+    ],
+    out_path: Annotated[Path, typer.Option("--out", help="The same rows with channel, channel_reason and more.")],
+    config: ConfigOption = None,
+) -> None:
+    """Explain any list of visits with the platform's own channel rules: why is this Direct?"""
+    from attribution_platform.classify import ClassifyInputError, classify_file
+    from attribution_platform.settings import SettingsError, load_settings
+
+    try:
+        chosen = load_settings(config)
+        summary = classify_file(
+            in_path,
+            out_path,
+            channel_rules=[rule.model_dump(exclude_none=True) for rule in chosen.channel_rules],
+            own_domains=list(chosen.project.own_domains),
+        )
+    except (SettingsError, ClassifyInputError) as error:
+        fail(str(error))
+    console.print(str(summary), markup=False, highlight=False)
+
+
+def main() -> None:
+    app()

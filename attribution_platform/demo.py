@@ -1,0 +1,136 @@
+"""`attribution demo`: a simulated company, served in every vendor's dialect, run through the whole platform, beside its truth."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+from dlt_pipelines.sandbox.server import SandboxServer
+from dlt_pipelines.sandbox.vendors.ga4_export import write_export
+from dlt_pipelines.sandbox.world import World, WorldConfig, build_world
+from rich.console import Console
+
+from attribution_platform.commands import frame_table, say_error, show_outcome, show_summary, show_where_next
+from attribution_platform.resources import build_warehouse
+from attribution_platform.run import BusyError, run_job
+from attribution_platform.settings import Settings, SettingsError, load_settings
+from attribution_platform.summary import summarise
+from attribution_platform.truth import score_identity, score_models
+
+DEVICES = """
+    select distinct identifier_type, identifier, canonical_user_id
+    from intermediate.int_identity__resolution where identifier_type = 'device_id'
+"""
+
+
+def prepare_sandbox(world: World, folder: Path) -> str:
+    """Lay out what the world leaves on disk: export files, an inbox, a backend database, and the truth, kept apart.
+
+    Returns:
+        SQLAlchemy URL of the backend.
+    """
+    write_export(world, folder / "ga4_export", dialect="extract")
+    world.to_inbox(folder / "inbox")
+    backend = f"sqlite:///{folder / 'backend.sqlite'}"
+    world.to_backend(backend)
+    world.to_truth(folder / "truth")
+    return backend
+
+
+def forget_other_world(settings: Settings, config: WorldConfig) -> bool:
+    """Clear the data of a demo with other parameters: two worlds in one landing file would be neither.
+
+    Returns:
+        True when something was cleared.
+    """
+    folder = settings.data_dir / "sandbox"
+    marker = folder / "world.json"
+    wanted = json.dumps(
+        {"people": config.people, "start_on": str(config.start_on), "days": config.days, "seed": config.seed}
+    )
+    if marker.exists() and marker.read_text() == wanted:
+        return False
+    known = marker.exists()
+    if known:
+        for path in (settings.landing_dir, settings.data_dir / "dlt", folder):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (settings.warehouse_path, settings.serving_path):
+            path.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    marker.write_text(wanted)
+    return known
+
+
+@contextmanager
+def sandbox_environment(server: SandboxServer, backend: str) -> Iterator[None]:
+    """Point every source at the sandbox and hand it the sandbox's credentials, for the length of one run."""
+    values = {
+        **{f"ATTRIBUTION__SOURCES__{name.upper()}__BASE_URL": url for name, url in server.base_urls.items()},
+        "ATTRIBUTION__SOURCES__GA4__TOKEN_URL": f"{server.url}/google_oauth/token",
+        "ATTRIBUTION__SOURCES__GOOGLE_ADS__TOKEN_URL": f"{server.url}/google_oauth/token",
+        "BACKEND_DATABASE_URL": backend,
+        **server.credentials(),
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def show_truth(world: World, settings: Settings, credit: pd.DataFrame, console: Console) -> None:
+    score = score_identity(build_warehouse(settings).query(DEVICES), world.truth.identity)
+    console.print("\nAgainst the world's known truth", style="bold")
+    console.print(
+        f"  identity: {score.coverage:.1%} of {score.devices} devices of registered people resolved, "
+        f"{score.accuracy:.1%} of them rightly; {score.people_correct:.1%} of {score.people} people wholly right",
+        highlight=False,
+    )
+    true_shares = world.truth.channel_shares.set_index("channel")["share"]
+    distances = score_models(credit, true_shares).rename("distance").to_frame()
+    distances.index.name = "model"
+    console.print(
+        frame_table("  half-L1 distance of channel shares to the true Shapley shares (0 is perfect)", distances, 3)
+    )
+
+
+def run_demo(people: int, days: int, seed: int, config: Path | None, console: Console, errors: Console) -> int:
+    """Build the world, serve it, run everything, show what came out; returns the exit code."""
+    try:
+        settings = load_settings(config)
+        start_on = settings.project.history_start
+        world_config = WorldConfig(people=people, start_on=start_on, days=days, seed=seed)
+        end = start_on + timedelta(days=days)
+        if settings.project.as_of is None or settings.project.as_of.date() != end:
+            os.environ["ATTRIBUTION__PROJECT__AS_OF"] = f"{end}T00:00:00Z"
+        if forget_other_world(settings, world_config):
+            console.print("Cleared the data of a demo with other parameters.")
+        console.print(f"Simulating {people:,} people over {days} days (seed {seed})", highlight=False)
+        world = build_world(world_config)
+        backend = prepare_sandbox(world, settings.data_dir / "sandbox")
+        with SandboxServer(world) as server, sandbox_environment(server, backend):
+            console.print(f"Sandbox speaking for {', '.join(server.base_urls)} at {server.url}", highlight=False)
+            # Read again: the sandbox's addresses are in the environment now.
+            settings = load_settings(config)
+            outcome = run_job("full", settings, console)
+    except (SettingsError, BusyError) as error:
+        say_error(errors, error)
+        return 2
+    show_outcome(outcome, console)
+    if not outcome.success:
+        return 1
+    summary = summarise(build_warehouse(settings))
+    console.print()
+    show_summary(summary, console)
+    show_truth(world, settings, summary.credit, console)
+    show_where_next(settings, console)
+    return 0

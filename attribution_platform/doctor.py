@@ -1,0 +1,98 @@
+"""`attribution doctor`: what is configured, what is missing, what to do, source by source."""
+
+import os
+import sys
+from pathlib import Path
+
+from dlt_pipelines.registry import SOURCES
+from rich.console import Console
+
+from attribution_platform.environment import VARIABLE, UnknownEnvironmentError, current_environment
+from attribution_platform.settings import HASH_KEY_VARIABLE, Settings, SettingsError, load_settings
+
+OK, MISSING, OFF = "[green]ok[/]", "[red]fix[/]", "[dim]off[/]"
+STATES = {"ok": OK, "warning": "[yellow]warn[/]", "error": MISSING}
+
+
+def _line(console: Console, state: str, what: str, detail: str) -> None:
+    console.print(f"{state:<14} {what:<22} {detail}", highlight=False)
+
+
+def _check_source(name: str, settings: Settings, console: Console) -> int:
+    spec = SOURCES[name]
+    config = settings.source_config(name)
+    if not config.enabled:
+        _line(
+            console,
+            OFF,
+            name,
+            f"[dim]{spec.title}; turn on with `enabled = true` under \\[sources.{name}][/]",
+        )
+        return 0
+    findings = spec.check(config)
+    for finding in findings:
+        text = f"{finding.subject}: {finding.message}" + (f" {finding.remedy}" if finding.remedy else "")
+        _line(console, STATES[finding.level], name, text.replace("[", "\\["))
+    return sum(finding.level == "error" for finding in findings)
+
+
+def run_doctor(config: Path | None, console: Console) -> int:
+    """Print one line a finding; exit code 0 when a run could start, 1 when something must be fixed."""
+    problems = 0
+    try:
+        _line(console, OK, "environment", f"{VARIABLE}={current_environment()}, Python {sys.version.split()[0]}")
+    except UnknownEnvironmentError as error:
+        _line(console, MISSING, "environment", str(error))
+        return 1
+    try:
+        settings = load_settings(config)
+    except SettingsError as error:
+        _line(console, MISSING, "settings", str(error).replace("[", "\\["))
+        return 1
+    _line(console, OK, "settings", str(settings.config_path))
+    if os.access(settings.data_dir if settings.data_dir.exists() else settings.data_dir.parent, os.W_OK):
+        _line(console, OK, "data folder", str(settings.data_dir))
+    else:
+        problems += 1
+        _line(console, MISSING, "data folder", f"{settings.data_dir} cannot be written; set project.data_dir")
+    if os.environ.get(HASH_KEY_VARIABLE):
+        _line(console, OK, "hash key", f"from ${HASH_KEY_VARIABLE}")
+    else:
+        try:
+            settings.hash_key()
+            _line(
+                console,
+                OK,
+                "hash key",
+                f"kept in {settings.data_dir / 'hash_key'}; production needs ${HASH_KEY_VARIABLE}",
+            )
+        except SettingsError as error:
+            problems += 1
+            _line(console, MISSING, "hash key", str(error))
+    if settings.conversions:
+        _line(console, OK, "conversions", ", ".join(conversion.name for conversion in settings.conversions))
+    elif settings.sources.files.enabled:
+        _line(
+            console,
+            OK,
+            "conversions",
+            "those in the files source; add \\[\\[conversions]] for events, stages or subscriptions",
+        )
+    else:
+        problems += 1
+        _line(
+            console,
+            MISSING,
+            "conversions",
+            "none defined; add a \\[\\[conversions]] table, see docs/settings.md",
+        )
+    if not settings.enabled_sources:
+        problems += 1
+        _line(console, MISSING, "sources", "none is enabled")
+    for name in SOURCES:
+        problems += _check_source(name, settings, console)
+    console.print(
+        "\nEverything is in order." if not problems else f"\n{problems} thing(s) to fix before a run.",
+        highlight=False,
+    )
+    return 1 if problems else 0

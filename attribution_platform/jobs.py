@@ -1,0 +1,37 @@
+"""Jobs over the one graph: what each pulls and re-estimates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from attribution_platform.ingestion import ExtractionMode
+from attribution_platform.settings import Settings
+
+# Job -> how far back it extracts.
+EXTRACTION: Mapping[str, ExtractionMode] = {"daily": "incremental", "full": "full", "fast": "recent"}
+DESCRIPTIONS: Mapping[str, str] = {
+    "daily": "Pull what is new, rebuild, check, publish.",
+    "full": "Pull all of history again, rebuild, check, publish.",
+    "fast": "Pull the last week only, rebuild, check, publish: for trying a change.",
+    "monthly": "Re-estimate the data-driven models and everything built on them; pulls nothing.",
+}
+
+
+def extraction_config(mode: ExtractionMode, enabled_sources: tuple[str, ...]) -> dict[str, Any]:
+    return {"ops": {f"extract_{name}": {"config": {"mode": mode}} for name in enabled_sources}}
+
+
+def build_jobs(settings: Settings) -> list[Any]:
+    jobs = [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.all(),
+            config=extraction_config(mode, settings.enabled_sources),
+            description=DESCRIPTIONS[name],
+        )
+        for name, mode in EXTRACTION.items()
+    ]
+    re_estimated = dg.AssetSelection.assets(["credit", "credit_channel_weights"]).downstream()
+    jobs.append(dg.define_asset_job("monthly", selection=re_estimated, description=DESCRIPTIONS["monthly"]))
+    return jobs

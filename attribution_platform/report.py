@@ -1,0 +1,88 @@
+"""One self-contained HTML page: no script, no outside host, mailable."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from attribution_platform.charts import coverage_chart, credit_chart
+from attribution_platform.resources.warehouse import Warehouse
+from attribution_platform.summary import summarise
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def _svg(chart: Any) -> str:
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    if isinstance(value, pd.Timestamp):
+        return value.date().isoformat()
+    return str(value)
+
+
+def _section(title: str, frame: pd.DataFrame | None = None, note: str = "", chart: Any = None) -> dict[str, Any]:
+    rows = [] if frame is None else [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    return {
+        "title": title,
+        "note": note,
+        "svg": _svg(chart) if chart is not None else "",
+        "columns": [] if frame is None else [str(name).replace("_", " ") for name in frame.columns],
+        "rows": rows,
+    }
+
+
+def render_report(warehouse: Warehouse) -> str:
+    summary = summarise(warehouse)
+    weights = warehouse.query(
+        "select * from credit.credit_channel_weights order by model_type, conversion_type, channel"
+    )
+    usable = weights[weights["status"] == "ok"]
+    withheld = weights[weights["status"] != "ok"][
+        ["model_type", "conversion_type", "n_conversions", "status"]
+    ].drop_duplicates()
+    weekly = warehouse.query(
+        "select * from marts.mart_attribution__coverage_weekly where segment_type = 'all' order by metric, week_on"
+    ).dropna(subset=["rate"])
+    sections = [
+        _section("Conversions", summary.totals),
+        _section(
+            "Credited conversions",
+            summary.pivot("conversions").reset_index(),
+            "Every column sums to the conversions above.",
+        ),
+        _section("Credited revenue", summary.pivot("revenue").reset_index(), "In the reporting currency."),
+        _section(
+            "Data-driven models with 95 % intervals",
+            note="" if len(usable) else "No data-driven model has enough conversions yet; the reasons are below.",
+            chart=credit_chart(usable) if len(usable) else None,
+        ),
+        _section("Withheld for lack of data", withheld) if len(withheld) else None,
+        _section("Return on spend", summary.roi),
+        _section("Tracking coverage, last complete week", summary.coverage),
+        _section("Tracking coverage by week", chart=coverage_chart(weekly)) if len(weekly) else None,
+    ]
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    return environment.get_template("report.html.j2").render(
+        title="Attribution report",
+        subtitle="Credit by channel under every model, how sure we are, and whether the tracking can be trusted.",
+        sections=[section for section in sections if section],
+    )
+
+
+def write_report(warehouse: Warehouse, path: Path) -> Path:
+    """Write the page whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(render_report(warehouse), encoding="utf-8")
+    os.replace(draft, path)
+    return path

@@ -1,0 +1,148 @@
+"""Run one job in this process, with progress on the terminal. `attribution run` and `attribution demo` end here.
+
+The instance is the one the Dagster UI reads, so a run from the terminal shows up there.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+
+from attribution_platform.settings import PROJECT_ROOT, Settings
+
+INSTANCE_FILE = PROJECT_ROOT / "deploy" / "dagster.yaml"
+
+
+class BusyError(RuntimeError):
+    """Another run holds the data folder."""
+
+
+@dataclass
+class RunOutcome:
+    """How a run went: failed step -> first line of its error, and the check results."""
+
+    run_id: str
+    success: bool
+    materialized: int = 0
+    failed_steps: dict[str, str] = field(default_factory=dict)
+    passed_checks: int = 0
+    failed_checks: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def prepare_instance_home(settings: Settings) -> None:
+    """Make DAGSTER_HOME beside the data, with our instance file; an edited one stays."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    target = settings.dagster_home / "dagster.yaml"
+    if not target.exists():
+        shutil.copyfile(INSTANCE_FILE, target)
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+
+
+@contextmanager
+def exclusive(settings: Settings) -> Iterator[None]:
+    """Hold the data folder for one run; the lock dies with the process, so a killed run leaves none behind.
+
+    Raises:
+        BusyError: another process is running on the same data.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "run.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise BusyError(
+                f"Another run (process {holder}) is working on {settings.data_dir}. Wait for it, or stop it and try again."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class _Progress(logging.Handler):
+    """One line when a step starts and one when it ends; everything else stays in Dagster's own log."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "dagster_event", None) or getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is None:
+            return
+        kind, step = event.event_type_value, event.step_key
+        if kind == "STEP_START":
+            self._console.print(f"  … {step}", highlight=False)
+        elif kind == "STEP_SUCCESS":
+            seconds = event.event_specific_data.duration_ms / 1000
+            self._console.print(f"  [green]✓[/] {step}  [dim]{seconds:.1f} s[/]", highlight=False)
+        elif kind == "STEP_FAILURE":
+            self._console.print(f"  [red]✗[/] {step}", highlight=False)
+        elif kind == "STEP_SKIPPED":
+            self._console.print(f"  [yellow]–[/] {step}  [dim]skipped[/]", highlight=False)
+
+
+def progress_logger(console: Console) -> dg.LoggerDefinition:
+    @dg.logger
+    def terminal(_context: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.getLogger("attribution.progress")
+        logger.handlers = [_Progress(console)]
+        logger.propagate = False
+        logger.setLevel(logging.DEBUG)
+        return logger
+
+    return terminal
+
+
+def _root_cause(error: Any) -> str:
+    """The innermost message: Dagster wraps an asset's own exception twice."""
+    while error.cause is not None:
+        error = error.cause
+    return f"{error.cls_name}: {error.message.strip().splitlines()[-1] if error.message.strip() else ''}"
+
+
+def collect(run_id: str, events: Sequence[dg.DagsterEvent], success: bool) -> RunOutcome:
+    outcome = RunOutcome(run_id=run_id, success=success)
+    for event in events:
+        data = event.event_specific_data
+        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            outcome.materialized += 1
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and isinstance(
+            data, dg.AssetCheckEvaluation
+        ):
+            if data.passed:
+                outcome.passed_checks += 1
+            else:
+                outcome.failed_checks.append((data.asset_key.to_user_string(), data.check_name, data.severity.value))
+        elif event.event_type == dg.DagsterEventType.STEP_FAILURE and event.step_key:
+            error = event.step_failure_data.error
+            outcome.failed_steps[event.step_key] = _root_cause(error) if error else "no reason recorded"
+    return outcome
+
+
+def run_job(job: str, settings: Settings, console: Console) -> RunOutcome:
+    """Run one job to its end.
+
+    Raises:
+        BusyError: another run holds the data folder.
+    """
+    from attribution_platform.definitions import build_defs
+
+    with exclusive(settings):
+        prepare_instance_home(settings)
+        console.print(f"[bold]{job}[/]: loading definitions", highlight=False)
+        definitions = build_defs(settings, loggers={"console": progress_logger(console)})
+        with dg.DagsterInstance.get() as instance:
+            result = definitions.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
+        sys.stdout.flush()
+        return collect(result.run_id, result.all_events, result.success)

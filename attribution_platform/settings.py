@@ -1,0 +1,325 @@
+"""attribution.toml plus environment, validated once; every error names the key and the file.
+
+What belongs here: the shape of the file, its defaults, and what the other parts derive from it (paths, dbt variables, dbt
+environment). Secrets do not: sources read those from the environment when they need them.
+"""
+
+import os
+import re
+import secrets
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from attribution_platform.environment import HASH_KEY_MAY_BE_MADE, resolve
+from dlt_pipelines.config import ExtractionWindow, SourceConfig, SourcesConfig
+
+CONFIG_VARIABLE = "ATTRIBUTION_CONFIG"
+HASH_KEY_VARIABLE = "ATTRIBUTION_HASH_KEY"
+DEFAULT_CONFIG = "attribution.toml"
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_attribution"
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message says which key and what to do."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Project(_Section):
+    name: str = "attribution"
+    reporting_time_zone: str = "UTC"
+    reporting_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
+    own_domains: tuple[str, ...] = ()
+    data_dir: Path = Path("data")
+    history_start: date = date(2020, 1, 1)
+    as_of: datetime | None = None
+
+    @field_validator("reporting_time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone, e.g. Europe/Berlin")
+        return value
+
+    @field_validator("own_domains")
+    @classmethod
+    def _bare_domains(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for domain in value:
+            if not re.fullmatch(r"[a-z0-9.-]+\.[a-z]+", domain):
+                raise ValueError(f"{domain!r} is not a bare lower-case domain, e.g. shop.example")
+        return value
+
+
+class Attribution(_Section):
+    lookback_days: Annotated[int, Field(ge=1, le=730)] = 90
+    session_timeout_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    half_life_days: Annotated[float, Field(gt=0, le=365)] = 7.0
+    # Under this many conversions a data-driven model reports "insufficient data" instead of a number.
+    data_driven_min_conversions: Annotated[int, Field(ge=1)] = 1000
+    bootstrap_replicates: Annotated[int, Field(ge=50, le=10_000)] = 500
+    identity_ip_window: bool = False
+
+
+class Conversion(_Section):
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+    kind: Literal["event", "crm_stage", "subscription", "file"]
+    event_name: str | None = None
+    stage: str | None = None
+    product: str | None = None
+    revenue_column: str | None = None
+    revenue_value: float | None = None
+    lookback_days: Annotated[int, Field(ge=1, le=730)] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Conversion":
+        needed = {"event": "event_name", "crm_stage": "stage"}.get(self.kind)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"a conversion of kind {self.kind!r} needs `{needed}`")
+        return self
+
+
+class ChannelRule(_Section):
+    id: str
+    channel: str
+    source: str | None = None
+    medium: str | None = None
+    campaign: str | None = None
+    referrer_domain: str | None = None
+    landing_path: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_condition(self) -> "ChannelRule":
+        if not any((self.source, self.medium, self.campaign, self.referrer_domain, self.landing_path)):
+            raise ValueError(
+                "a channel rule needs at least one of source, medium, campaign, referrer_domain, landing_path"
+            )
+        return self
+
+
+class Thresholds(_Section):
+    click_id_capture_min: Annotated[float, Field(ge=0, le=1)] = 0.5
+    behavioural_coverage_min: Annotated[float, Field(ge=0, le=1)] = 0.5
+    # Fewer units than this in the window: "insufficient volume", never green (EVIDENCE: below ~10 a day nothing is fast).
+    min_volume: Annotated[int, Field(ge=1)] = 10
+
+
+class Alerts(_Section):
+    # Name of the environment variable that holds the receiver's URL; the URL is a secret and stays out of this file.
+    webhook_url_env: str = "ATTRIBUTION_WEBHOOK_URL"
+    thresholds: Thresholds = Thresholds()
+
+
+class Warehouse(_Section):
+    target: Literal["duckdb", "snowflake"] = "duckdb"
+
+
+class Schedules(_Section):
+    daily: str = "0 6 * * *"
+    monthly: str = "0 7 2 * *"
+
+
+class Settings(BaseSettings):
+    """Everything a run needs to know, apart from secrets."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ATTRIBUTION__", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    config_path: Path = Path(DEFAULT_CONFIG)
+    project: Project = Project()
+    attribution: Attribution = Attribution()
+    conversions: tuple[Conversion, ...] = ()
+    channel_rules: tuple[ChannelRule, ...] = ()
+    sources: SourcesConfig = SourcesConfig()
+    alerts: Alerts = Alerts()
+    warehouse: Warehouse = Warehouse()
+    schedules: Schedules = Schedules()
+
+    @field_validator("conversions")
+    @classmethod
+    def _unique_names(cls, value: tuple[Conversion, ...]) -> tuple[Conversion, ...]:
+        names = [conversion.name for conversion in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"conversion named twice: {', '.join(twice)}")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, toml_file=_config_file.path),
+        )
+
+    # ---- paths -------------------------------------------------------------------------------------------------------
+
+    def path(self, value: Path) -> Path:
+        """A path from the file, taken relative to the file."""
+        return value if value.is_absolute() else (self.config_path.parent / value).resolve()
+
+    @property
+    def data_dir(self) -> Path:
+        return self.path(self.project.data_dir)
+
+    @property
+    def landing_dir(self) -> Path:
+        return self.data_dir / "landing"
+
+    @property
+    def warehouse_path(self) -> Path:
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def serving_path(self) -> Path:
+        return self.data_dir / "serving.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.data_dir / "dagster"
+
+    # ---- derived -----------------------------------------------------------------------------------------------------
+
+    @property
+    def enabled_sources(self) -> tuple[str, ...]:
+        return tuple(self.sources.enabled())
+
+    def source_config(self, name: str) -> SourceConfig:
+        """A source's configuration with its folders taken relative to attribution.toml."""
+        config: SourceConfig = getattr(self.sources, name)
+        return config.anchored(self.config_path.parent)
+
+    def now(self) -> datetime:
+        """The run's own clock: frozen by `project.as_of`, else real time (UTC)."""
+        moment = self.project.as_of or datetime.now(UTC)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def extraction_window(self, recent_days: int | None = None, refresh: bool = False) -> ExtractionWindow:
+        """All of history up to and including today; a source pulls of it what it does not hold yet.
+
+        Args:
+            recent_days: only the last so many days.
+            refresh: pull the whole window again, whatever a source holds.
+        """
+        now = self.now()
+        start = self.project.history_start
+        if recent_days is not None:
+            start = max(start, now.date() - timedelta(days=recent_days))
+        return ExtractionWindow(start=start, end=now.date() + timedelta(days=1), now=now, refresh=refresh)
+
+    def dbt_vars(self) -> dict[str, Any]:
+        return {
+            "enabled_sources": list(self.enabled_sources),
+            "reporting_time_zone": self.project.reporting_time_zone,
+            "reporting_currency": self.project.reporting_currency,
+            "own_domains": list(self.project.own_domains),
+            "session_timeout_minutes": self.attribution.session_timeout_minutes,
+            "half_life_days": self.attribution.half_life_days,
+            "lookback_days": self.attribution.lookback_days,
+            "conversions": [conversion.model_dump(exclude_none=True) for conversion in self.conversions],
+            "channel_rules": [rule.model_dump(exclude_none=True) for rule in self.channel_rules],
+            "identity_ip_window_enabled": self.attribution.identity_ip_window,
+        }
+
+    def dbt_environment(self) -> dict[str, str]:
+        """What dbt_attribution/profiles.yml reads."""
+        return {
+            "ATTRIBUTION_DBT_TARGET": self.warehouse.target,
+            "ATTRIBUTION_WAREHOUSE_PATH": str(self.warehouse_path),
+            "ATTRIBUTION_LANDING_DIR": str(self.landing_dir),
+            "ATTRIBUTION_DBT_PLUGINS": str(DBT_PROJECT_DIR / "plugins"),
+        }
+
+    def hash_key(self) -> str:
+        """The key personal data is hashed with.
+
+        Where the environment allows it, a missing key is made once and kept in the data folder (mode 600): without it a
+        second run would not recognise the people of the first.
+
+        Raises:
+            SettingsError: no key, and this environment does not make one.
+        """
+        given = os.environ.get(HASH_KEY_VARIABLE)
+        if given:
+            return given
+        if not resolve(HASH_KEY_MAY_BE_MADE, "HASH_KEY_MAY_BE_MADE"):
+            raise SettingsError(
+                f"{HASH_KEY_VARIABLE} is not set. Export a secret of 32 random bytes and keep it: it must never change."
+            )
+        kept = self.data_dir / "hash_key"
+        if not kept.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+        return kept.read_text().strip()
+
+
+class _ConfigFile:
+    """pydantic-settings asks for the file's path through a class hook; this holds it for the length of one load."""
+
+    path: Path | None = None
+
+
+_config_file = _ConfigFile()
+
+
+def find_config(path: Path | None = None) -> Path:
+    """The settings file: the one given, else $ATTRIBUTION_CONFIG, else ./attribution.toml, else the project's own.
+
+    Raises:
+        SettingsError: a file that was asked for does not exist.
+    """
+    asked = path or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
+    if asked is not None:
+        if not asked.is_file():
+            raise SettingsError(f"{asked}: no such settings file. Give --config FILE or create attribution.toml here.")
+        return asked.resolve()
+    here = Path.cwd() / DEFAULT_CONFIG
+    return here if here.is_file() else PROJECT_ROOT / DEFAULT_CONFIG
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and validate the settings.
+
+    Raises:
+        SettingsError: naming the file and every key that is wrong.
+    """
+    found = find_config(path)
+    _config_file.path = found
+    try:
+        return Settings(config_path=found)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()]
+        raise SettingsError(f"{found} has {len(lines)} wrong setting(s):\n" + "\n".join(lines)) from None
+    except ValueError as error:
+        raise SettingsError(f"{found} is not valid TOML: {error}") from None
+    finally:
+        _config_file.path = None
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return load_settings()
