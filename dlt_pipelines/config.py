@@ -1,0 +1,220 @@
+"""Settings of each source, as they stand under `[sources.<name>]`. Strict: an unknown key is an error.
+
+Secrets are not here: a source names them (`SecretSpec`) and reads them from the environment when it runs.
+"""
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Days = Annotated[int, Field(ge=0, le=400)]
+
+
+class SourceConfig(BaseModel):
+    """What every source has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = False
+
+    def anchored(self, base: Path) -> Self:
+        """A copy whose relative paths are read from `base`, the folder of the settings file."""
+        paths = {
+            name: base / value
+            for name, value in self
+            if isinstance(value, Path) and not value.is_absolute()
+        }
+        return self.model_copy(update=paths) if paths else self
+
+
+class HttpSourceConfig(SourceConfig):
+    """A source behind HTTP: where it is and how patient we are with it."""
+
+    base_url: str
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    attempts: int = Field(default=6, ge=1, le=20)
+    # A vendor that asks for a longer pause has run out of quota; the run gives up and says when to come back.
+    max_wait_seconds: float = Field(default=300.0, ge=0)
+
+    @field_validator("base_url", "token_url", check_fields=False)
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+
+class Ga4Config(HttpSourceConfig):
+    """Google Analytics 4: reports from the Data API, events from BigQuery export files."""
+
+    base_url: str = "https://analyticsdata.googleapis.com"
+    api_version: str = "v1beta"
+    # Empty: the address that the credentials name.
+    token_url: str = ""
+    property_id: str = Field(default="", description="numeric property id; empty: no Data API reports")
+    export_path: Path | None = Field(default=None, description="folder of events_YYYYMMDD files; empty: no events")
+    # Google rewrites a day's table for up to three days.
+    settling_days: Days = 3
+    page_size: int = Field(default=100_000, ge=1, le=250_000)
+
+    @field_validator("property_id", mode="before")
+    @classmethod
+    def _bare_property(cls, value: object) -> str:
+        text = str(value).removeprefix("properties/")
+        if text and not text.isdigit():
+            raise ValueError("must be the numeric property id, such as 123456789 (not the G-… measurement id)")
+        return text
+
+
+class GoogleAdsConfig(HttpSourceConfig):
+    """Google Ads: campaign days and clicks."""
+
+    base_url: str = "https://googleads.googleapis.com"
+    api_version: str = "v26"
+    token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    customer_ids: tuple[str, ...] = ()
+    login_customer_id: str = ""
+    # Conversions are credited to the click's day for up to the conversion window; two weeks catch most of them.
+    settling_days: Days = 14
+    # click_view answers one day per query and no further back than 90 days.
+    click_days_back: int = Field(default=90, ge=0, le=90)
+    clicks: bool = True
+
+    @field_validator("customer_ids", mode="before")
+    @classmethod
+    def _without_dashes(cls, value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            return tuple(_customer_id(item) for item in value)
+        return value
+
+    @field_validator("login_customer_id", mode="before")
+    @classmethod
+    def _login_without_dashes(cls, value: object) -> str:
+        return _customer_id(value) if value else ""
+
+
+class MetaAdsConfig(HttpSourceConfig):
+    """Meta (Facebook, Instagram) ads: ad days."""
+
+    base_url: str = "https://graph.facebook.com"
+    api_version: str = "v26.0"
+    account_ids: tuple[str, ...] = ()
+    settling_days: Days = 28
+    # Longer spans are asked for as report jobs: long synchronous insights calls are what Meta throttles first.
+    sync_days: int = Field(default=7, ge=0, le=90)
+    page_size: int = Field(default=500, ge=1, le=5000)
+    # Meta keeps 37 months; asking for more is an error of the whole call.
+    history_days: int = Field(default=1100, ge=1, le=1125)
+    purchase_actions: tuple[str, ...] = ("omni_purchase", "purchase", "offsite_conversion.fb_pixel_purchase")
+
+    @field_validator("account_ids", mode="before")
+    @classmethod
+    def _prefixed(cls, value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            return tuple(f"act_{str(item).removeprefix('act_')}" for item in value)
+        return value
+
+
+class MailchimpConfig(HttpSourceConfig):
+    """Mailchimp: campaigns and what each recipient did."""
+
+    base_url: str = Field(default="", description="empty: the data centre named by the key's suffix")
+    api_version: str = "3.0"
+    settling_days: Days = 7
+    # Campaigns older than this are not asked for activity again: each costs a full page walk.
+    activity_days: int = Field(default=60, ge=1)
+    page_size: int = Field(default=1000, ge=1, le=1000)
+
+
+class HubspotConfig(HttpSourceConfig):
+    """HubSpot: contacts, deals, their stages and marketing e-mail events."""
+
+    base_url: str = "https://api.hubapi.com"
+    api_version: str = "v3"
+    # Search lags behind writes.
+    settling_days: Days = 1
+    # The portal's own property names; an empty one is not asked for.
+    user_id_property: str = "user_id"
+    organisation_id_property: str = "organisation_id"
+    customer_source_property: str = "customer_source"
+    product_property: str = "product"
+    first_url_property: str = "hs_analytics_first_url"
+
+
+class BackendConfig(SourceConfig):
+    """The product's own relational database, read through SQLAlchemy (SQLite, PostgreSQL)."""
+
+    database_schema: str = Field(default="", description="schema that holds the tables; empty: the connection's own")
+    # Rows are committed a little after the time they carry.
+    lag_minutes: int = Field(default=60, ge=0)
+    batch_rows: int = Field(default=20_000, ge=1)
+
+
+class FilesConfig(SourceConfig):
+    """CSV or Parquet files that a team drops into one folder."""
+
+    path: Path = Path("inbox")
+
+
+class SourcesConfig(BaseModel):
+    """The whole `[sources]` table. A source that is absent is off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ga4: Ga4Config = Ga4Config()
+    google_ads: GoogleAdsConfig = GoogleAdsConfig()
+    meta_ads: MetaAdsConfig = MetaAdsConfig()
+    mailchimp: MailchimpConfig = MailchimpConfig()
+    hubspot: HubspotConfig = HubspotConfig()
+    backend: BackendConfig = BackendConfig()
+    files: FilesConfig = FilesConfig()
+
+    def enabled(self) -> dict[str, SourceConfig]:
+        """The sources that are on, by name, in declaration order."""
+        return {name: config for name, config in self if config.enabled}
+
+    def anchored(self, base: Path) -> Self:
+        """A copy whose relative paths are read from `base`."""
+        return self.model_copy(update={name: config.anchored(base) for name, config in self})
+
+
+class ExtractionWindow(BaseModel):
+    """Which days a run is asked to hold, and what time it is.
+
+    A source remembers which days it already holds. It pulls what is missing plus its settling window, so the same
+    `start` can be given every day. With `refresh` it pulls exactly the window again, whatever it remembers: that is
+    how a backfill of old days is asked for.
+
+    Attributes:
+        start: first day, in each account's own time zone.
+        end: the day after the last one.
+        now: the moment of the run, UTC.
+        refresh: pull the whole window again.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: date
+    end: date
+    now: datetime
+    refresh: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError(f"window ends {self.end} before it begins {self.start}; end is exclusive")
+        if self.now.tzinfo is None:
+            raise ValueError("window.now must carry its time zone (UTC)")
+        return self
+
+    def days(self) -> list[date]:
+        return [self.start + timedelta(days=offset) for offset in range((self.end - self.start).days)]
+
+
+def _customer_id(value: object) -> str:
+    text = str(value).replace("-", "").strip()
+    if not text.isdigit():
+        raise ValueError(f"{value!r} is not a customer id; it has ten digits, such as 123-456-7890")
+    return text

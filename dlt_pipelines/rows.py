@@ -1,0 +1,269 @@
+"""Vendor rows into Arrow tables: typed as the contract says, personal data treated, nothing guessed.
+
+The only door to disk. A value that does not fit its column's type stops the source before anything is written.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any, Final
+
+import pyarrow as pa
+
+from dlt_pipelines.privacy import REDACTED, Hasher, is_personal_key, scrub_text, scrub_url
+from dlt_pipelines.spec import MONEY_PRECISION, MONEY_SCALE, ColumnSpec, DataType, ResourceSpec
+
+BATCH_ROWS: Final = 20_000
+_MONEY_STEP = Decimal(1).scaleb(-MONEY_SCALE)
+_MONEY_LIMIT = Decimal(1).scaleb(MONEY_PRECISION - MONEY_SCALE)
+_BIGINT_LIMIT = 2**63
+
+ARROW_TYPES: Final[Mapping[DataType, pa.DataType]] = {
+    "text": pa.string(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us"),
+    "date": pa.date32(),
+    "decimal": pa.decimal128(MONEY_PRECISION, MONEY_SCALE),
+}
+
+
+class ContractViolation(ValueError):  # noqa: N818 - read as what happened
+    """A vendor's value does not fit the promised column."""
+
+
+def arrow_schema(resource: ResourceSpec) -> pa.Schema:
+    """Arrow schema of a raw table; key columns are not nullable."""
+    return pa.schema(
+        [
+            pa.field(column.name, ARROW_TYPES[column.data_type], nullable=column.name not in resource.primary_key)
+            for column in resource.columns
+        ]
+    )
+
+
+class Shaper:
+    """Turns rows of one resource, keyed by column name, into Arrow tables.
+
+    A column treated as personal is given in plain by the source and leaves hashed or redacted.
+    """
+
+    def __init__(self, source: str, resource: ResourceSpec, hasher: Hasher) -> None:
+        self.source = source
+        self.resource = resource
+        self.schema = arrow_schema(resource)
+        self._treat = treatments(hasher)
+
+    def empty(self) -> pa.Table:
+        return self.schema.empty_table()
+
+    def table(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """One Arrow table of the given rows.
+
+        Raises:
+            ContractViolation: a value has the wrong type, or a key is missing; names table, column and value type.
+        """
+        return pa.table(
+            [pa.array(self._values(column, rows), ARROW_TYPES[column.data_type]) for column in self.resource.columns],
+            schema=self.schema,
+        )
+
+    def batches(self, rows: Iterable[Mapping[str, Any]], size: int = BATCH_ROWS) -> Iterator[pa.Table]:
+        """Tables of at most `size` rows; rows whose key came before in this stream are dropped.
+
+        Vendors repeat rows at page borders, and an upsert of a repeated new key would insert it twice.
+        """
+        seen: set[tuple[Any, ...]] = set()
+        key = self.resource.primary_key
+        pending: list[Mapping[str, Any]] = []
+        for row in rows:
+            identity = tuple(row.get(name) for name in key)
+            if identity in seen:
+                continue
+            seen.add(identity)
+            pending.append(row)
+            if len(pending) >= size:
+                yield self.table(pending)
+                pending = []
+        if pending:
+            yield self.table(pending)
+
+    def _values(self, column: ColumnSpec, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        convert, treat = _CONVERTERS[column.data_type], self._treat.get(column.treatment)
+        required = column.name in self.resource.primary_key
+        known: dict[Any, Any] = {}
+        values = []
+        for row in rows:
+            raw = row.get(column.name)
+            try:
+                value = known[raw] if treat and isinstance(raw, str) and raw in known else _MISSING
+            except TypeError:
+                value = _MISSING
+            if value is _MISSING:
+                value = self._one(column, raw, convert, treat)
+                if treat and isinstance(raw, str):
+                    known[raw] = value
+            if value is None and required:
+                raise ContractViolation(f"{self._place(column)} is a key and has no value.")
+            values.append(value)
+        return values
+
+    def _one(
+        self,
+        column: ColumnSpec,
+        raw: Any,
+        convert: Callable[[Any], Any],
+        treat: Callable[[Any], Any] | None,
+    ) -> Any:
+        if raw is None or (raw == "" and column.name not in self.resource.primary_key):
+            return None
+        if column.treatment == "params":
+            return treat(raw) if treat else None
+        try:
+            value = convert(raw)
+        except (ValueError, TypeError, InvalidOperation, OverflowError):
+            # The value itself may be personal: only its shape is told.
+            raise ContractViolation(
+                f"{self._place(column)} is {column.data_type}, but the vendor sent {_describe(raw)}. "
+                "Nothing of this source was written; its format changed or the wrong account is read."
+            ) from None
+        return treat(value) if treat else value
+
+    def _place(self, column: ColumnSpec) -> str:
+        return f"{self.source}.{self.resource.name}.{column.name}"
+
+
+def treatments(hasher: Hasher) -> dict[str, Callable[[Any], Any]]:
+    """What is done to a value, by the column's treatment; `plain` has no entry."""
+    return {
+        "email": hasher.email,
+        "ip": hasher.ip,
+        "phone": hasher.phone,
+        "name": hasher.name,
+        "identifier": hasher.identifier,
+        "url": scrub_url,
+        "free_text": scrub_text,
+        "params": scrub_params,
+    }
+
+
+def scrub_params(params: Mapping[str, Any]) -> str:
+    """Event parameters as JSON text with sorted keys, personal ones redacted."""
+    return json.dumps({key: _scrub_param(key, value) for key, value in sorted(params.items())}, ensure_ascii=False)
+
+
+def _scrub_param(key: str, value: Any) -> Any:
+    if is_personal_key(key) and value is not None:
+        return REDACTED
+    return scrub_text(scrub_url(value)) if isinstance(value, str) else value
+
+
+_MISSING: Final = object()
+
+
+def _describe(raw: Any) -> str:
+    return f"{type(raw).__name__} of {len(raw)} characters" if isinstance(raw, str) else type(raw).__name__
+
+
+def _text(raw: Any) -> str:
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, (int, float, Decimal)):
+        return str(raw)
+    raise TypeError
+
+
+def _bigint(raw: Any) -> int:
+    if isinstance(raw, bool):
+        raise TypeError
+    if isinstance(raw, (float, Decimal)) or (isinstance(raw, str) and "." in raw):
+        exact = Decimal(str(raw))
+        if exact != exact.to_integral_value():
+            raise ValueError
+        value = int(exact)
+    else:
+        value = int(raw)
+    if not -_BIGINT_LIMIT <= value < _BIGINT_LIMIT:
+        raise OverflowError
+    return value
+
+
+def _double(raw: Any) -> float:
+    if isinstance(raw, bool):
+        raise TypeError
+    value = float(raw)
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError
+    return value
+
+
+def money(raw: Any) -> Decimal:
+    """An amount as decimal(20, 6), half-even; takes decimal strings in any notation.
+
+    Raises:
+        ValueError: not a finite number or too large.
+    """
+    if isinstance(raw, bool):
+        raise TypeError
+    amount = Decimal(str(raw).strip())
+    if not amount.is_finite() or abs(amount) >= _MONEY_LIMIT:
+        raise ValueError
+    return amount.quantize(_MONEY_STEP, rounding=ROUND_HALF_EVEN)
+
+
+def _bool(raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    text = str(raw).strip().lower()
+    if text in ("true", "1", "t", "yes"):
+        return True
+    if text in ("false", "0", "f", "no"):
+        return False
+    raise ValueError
+
+
+def moment(raw: Any) -> datetime:
+    """A time as naive UTC: ISO 8601 with or without a zone (UTC assumed), a datetime or a date.
+
+    Raises:
+        ValueError: not a time.
+    """
+    if isinstance(raw, str):
+        raw = datetime.fromisoformat(raw.strip())
+    if isinstance(raw, datetime):
+        return raw.astimezone(UTC).replace(tzinfo=None) if raw.tzinfo else raw
+    if isinstance(raw, date):
+        return datetime(raw.year, raw.month, raw.day)
+    raise TypeError
+
+
+def from_epoch_ms(raw: Any) -> datetime | None:
+    """Epoch milliseconds, as a number or its text, to naive UTC."""
+    if raw in (None, ""):
+        return None
+    return datetime.fromtimestamp(int(raw) / 1000, UTC).replace(tzinfo=None)
+
+
+def _day(raw: Any) -> date:
+    if isinstance(raw, datetime):
+        return raw.date()
+    if isinstance(raw, date):
+        return raw
+    if isinstance(raw, str) and len(raw.strip()) in (8, 10):
+        return date.fromisoformat(raw.strip())
+    raise ValueError
+
+
+_CONVERTERS: Final[Mapping[DataType, Callable[[Any], Any]]] = {
+    "text": _text,
+    "bigint": _bigint,
+    "double": _double,
+    "bool": _bool,
+    "timestamp": moment,
+    "date": _day,
+    "decimal": money,
+}
