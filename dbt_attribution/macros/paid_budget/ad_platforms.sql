@@ -1,0 +1,123 @@
+{#- One entry an ad platform: which staging model, and how its columns map to ours. A new platform is one more entry.
+
+    An absent key reads as null. Every entry keeps the vendor's own day, money in the account's currency. `files` carries its
+    platform in a column, because one file may hold many. -#}
+{% macro ad_platform_maps() -%}
+    {{
+        return(
+            {
+                "google_ads": {
+                    "model": "stg_google_ads__campaign_daily",
+                    "account_id": "customer_id",
+                    "campaign_id": "campaign_id",
+                    "campaign_name": "campaign_name",
+                    "campaign_type": "upper(advertising_channel_type)",
+                    "cost": "cost",
+                    "currency": "currency",
+                    "clicks": "clicks",
+                    "impressions": "impressions",
+                    "platform_conversions": "conversions",
+                },
+                "meta_ads": {
+                    "model": "stg_meta_ads__ad_daily",
+                    "account_id": "account_id",
+                    "campaign_id": "campaign_id",
+                    "campaign_name": "campaign_name",
+                    "cost": "cost",
+                    "currency": "currency",
+                    "clicks": "coalesce(inline_link_clicks, clicks)",
+                    "impressions": "impressions",
+                    "platform_conversions": "purchases",
+                },
+                "files": {
+                    "model": "stg_files__spend",
+                    "platform": canonical_platform("platform"),
+                    "campaign_id": "coalesce(campaign, '(not set)')",
+                    "campaign_name": "campaign",
+                    "cost": "cost",
+                    "currency": "currency",
+                    "clicks": "clicks",
+                    "impressions": "impressions",
+                },
+            }
+        )
+    }}
+{%- endmacro %}
+
+{#- One platform's daily spend in the common shape, one row per (spend_on, account, campaign).
+
+    A platform reports some accounts at ad grain, and a campaign renamed within a day twice: both are summed here, and the name
+    kept is the last one in the alphabet, so that two runs agree. -#}
+{% macro conform_ad_spend(source_name, fields) -%}
+    select
+        '{{ source_name }}' as source,
+        spend_on as date_on,
+        {{ fields.get("platform", "'" ~ source_name ~ "'") }} as platform,
+        coalesce({{ fields.get("account_id", "null") }}, '(not set)') as account_id,
+        coalesce({{ fields.get("campaign_id", "null") }}, '(not set)') as campaign_id,
+        max(
+            cast({{ fields.get("campaign_name", "null") }} as {{ type_of("text") }})
+        ) as campaign_name,
+        max(
+            cast({{ fields.get("campaign_type", "null") }} as {{ type_of("text") }})
+        ) as campaign_type,
+        cast(
+            sum(coalesce({{ fields["cost"] }}, 0)) as {{ type_of("money") }}
+        ) as original_spend,
+        coalesce(
+            {{ fields["currency"] }}, '{{ var("reporting_currency") }}'
+        ) as original_currency,
+        cast(
+            sum(coalesce({{ fields.get("clicks", "0") }}, 0)) as {{ type_of("bigint") }}
+        ) as clicks,
+        cast(
+            sum(
+                coalesce({{ fields.get("impressions", "0") }}, 0)
+            ) as {{ type_of("bigint") }}
+        ) as impressions,
+        cast(
+            sum(
+                coalesce({{ fields.get("platform_conversions", "0") }}, 0)
+            ) as {{ type_of("double") }}
+        ) as platform_conversions
+    from {{ ref(fields["model"]) }}
+    where spend_on is not null
+    group by 1, 2, 3, 4, 5, 9
+{%- endmacro %}
+
+{#- Our id of an ad platform from whatever a team calls it in a spend file; an unknown name is kept as it is. -#}
+{% macro canonical_platform(name) -%}
+    {%- set aliases = {
+        "google_ads": [
+            "google",
+            "google_ads",
+            "googleads",
+            "adwords",
+            "google_adwords",
+            "youtube",
+        ],
+        "meta_ads": [
+            "meta",
+            "meta_ads",
+            "facebook",
+            "facebook_ads",
+            "fb",
+            "instagram",
+            "instagram_ads",
+        ],
+        "microsoft_ads": ["microsoft", "microsoft_ads", "bing", "bing_ads"],
+        "linkedin_ads": ["linkedin", "linkedin_ads"],
+        "reddit_ads": ["reddit", "reddit_ads"],
+        "x_ads": ["x", "x_ads", "twitter", "twitter_ads"],
+        "tiktok_ads": ["tiktok", "tiktok_ads"],
+    } -%}
+    case
+        {%- for platform, names in aliases.items() %}
+            when
+                replace(replace(lower(trim({{ name }})), ' ', '_'), '-', '_')
+                in ('{{ names | join("', '") }}')
+            then '{{ platform }}'
+        {%- endfor %}
+        else coalesce(nullif(lower(trim({{ name }})), ''), '(not set)')
+    end
+{%- endmacro %}
