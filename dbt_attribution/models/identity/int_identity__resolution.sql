@@ -1,0 +1,165 @@
+-- Every identifier and the person it belongs to. Exactly one row is valid at any moment: most identifiers
+-- have one row
+-- for all time, a shared device has one per login stretch and one per gap between them.
+with
+    identifiers as (select * from {{ ref("int_identity__identifiers") }}),
+
+    components as (
+        select identifier_type, identifier, canonical_user_id
+        from {{ ref("int_identity__person_components") }}
+    ),
+
+    accepted as (
+        select
+            graph.identifier_type,
+            graph.identifier,
+            coalesce(users.canonical_user_id, graph.user_id) as canonical_user_id,
+            graph.tier,
+            tiers.tier_rank,
+            graph.evidence_count
+        from {{ ref("int_identity__device_graph") }} as graph
+        inner join {{ ref("identity_tiers") }} as tiers on graph.tier = tiers.tier
+        left join
+            components as users on users.identifier_type = 'user_id' and graph.user_id = users.identifier
+        where not graph.is_refused
+    ),
+
+    best_edges as (
+        select *
+        from accepted
+        qualify
+            row_number() over (
+                partition by identifier_type, identifier
+                order by tier_rank, evidence_count desc, canonical_user_id
+            )
+            = 1
+    ),
+
+    settled as (
+        select
+            identifiers.identifier_type,
+            identifiers.identifier,
+            case
+                when identifiers.is_blocked
+                then 'blocked:' || identifiers.identifier_type || ':' || identifiers.identifier
+                when identifiers.identifier_type <> 'device_id'
+                then components.canonical_user_id
+                when best_edges.identifier is not null
+                then best_edges.canonical_user_id
+                else {{ anonymous_person("identifiers.identifier_type", "identifiers.identifier") }}
+            end as canonical_user_id,
+            case
+                when identifiers.is_blocked
+                then 'blocked'
+                when best_edges.tier is not null
+                then best_edges.tier
+                when identifiers.identifier_type = 'user_id'
+                then 'strong_id'
+                when identifiers.identifier_type = 'device_id' and identifiers.is_in_analytics
+                then 'unresolved_analytics'
+                else 'unresolved_backend'
+            end as match_tier,
+            case
+                when best_edges.tier is not null and not identifiers.is_blocked
+                then best_edges.evidence_count
+                else identifiers.sighting_count
+            end as evidence_count,
+            {{ beginning_of_time() }} as valid_from,
+            cast(null as {{ type_of("timestamp") }}) as valid_to
+        from identifiers
+        left join
+            components
+            on identifiers.identifier_type = components.identifier_type
+            and identifiers.identifier = components.identifier
+        left join
+            best_edges
+            on identifiers.identifier_type = best_edges.identifier_type
+            and identifiers.identifier = best_edges.identifier
+    ),
+
+    shared_devices as (
+        select identifier as device_id
+        from settled
+        where identifier_type = 'device_id' and match_tier = 'cookie_interval'
+    ),
+
+    stretches as (
+        select
+            intervals.device_id,
+            intervals.canonical_user_id,
+            intervals.evidence_count,
+            intervals.valid_from,
+            intervals.valid_to,
+            lead(intervals.valid_from) over (
+                partition by intervals.device_id order by intervals.valid_from
+            ) as next_from
+        from {{ ref("int_identity__login_intervals") }} as intervals
+        inner join shared_devices on intervals.device_id = shared_devices.device_id
+    ),
+
+    gaps as (
+        -- A shared device whose users are known from a table alone has no stretch at all.
+        select
+            shared_devices.device_id,
+            {{ beginning_of_time() }} as valid_from,
+            min(stretches.valid_from) as valid_to
+        from shared_devices
+        left join stretches on shared_devices.device_id = stretches.device_id
+        group by shared_devices.device_id
+
+        union all
+
+        select device_id, valid_to as valid_from, next_from as valid_to
+        from stretches
+        where valid_to is not null and (next_from is null or valid_to < next_from)
+    ),
+
+    rows_of_all as (
+        select
+            identifier_type, identifier, canonical_user_id, match_tier, evidence_count, valid_from, valid_to
+        from settled
+        where match_tier <> 'cookie_interval'
+
+        union all
+
+        select
+            'device_id', device_id, canonical_user_id, 'cookie_interval', evidence_count, valid_from, valid_to
+        from stretches
+
+        union all
+
+        select
+            'device_id',
+            gaps.device_id,
+            {{ anonymous_person("'device_id'", "gaps.device_id") }},
+            case when identifiers.is_in_analytics then 'unresolved_analytics' else 'unresolved_backend' end,
+            0,
+            gaps.valid_from,
+            gaps.valid_to
+        from gaps
+        inner join
+            identifiers
+            on identifiers.identifier_type = 'device_id'
+            and gaps.device_id = identifiers.identifier
+    )
+
+select
+    -- -------- ids
+    resolved.identifier_type,
+    resolved.identifier,
+    resolved.canonical_user_id,
+
+    -- -------- text
+    resolved.match_tier,
+    {{ identity_rule_version() }} as rule_version,
+
+    -- -------- numerics
+    tiers.tier_rank as match_tier_rank,
+    tiers.confidence,
+    cast(resolved.evidence_count as bigint) as evidence_count,
+
+    -- -------- timestamps
+    resolved.valid_from,
+    resolved.valid_to
+from rows_of_all as resolved
+inner join {{ ref("identity_tiers") }} as tiers on resolved.match_tier = tiers.tier
