@@ -9,9 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
-from dlt_pipelines.sandbox.server import SandboxServer
-from dlt_pipelines.sandbox.vendors.ga4_export import write_export
-from dlt_pipelines.sandbox.world import World, WorldConfig, build_world
 from rich.console import Console
 
 from attribution_platform.commands import frame_table, say_error, show_outcome, show_summary, show_where_next
@@ -20,6 +17,9 @@ from attribution_platform.run import BusyError, run_job
 from attribution_platform.settings import Settings, SettingsError, load_settings
 from attribution_platform.summary import summarise
 from attribution_platform.truth import score_identity, score_models
+from dlt_pipelines.sandbox.server import SandboxServer
+from dlt_pipelines.sandbox.vendors.ga4_export import write_export
+from dlt_pipelines.sandbox.world import World, WorldConfig, build_world
 
 DEVICES = """
     select distinct identifier_type, identifier, canonical_user_id

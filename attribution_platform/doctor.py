@@ -4,11 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-from dlt_pipelines.registry import SOURCES
 from rich.console import Console
 
 from attribution_platform.environment import VARIABLE, UnknownEnvironmentError, current_environment
 from attribution_platform.settings import HASH_KEY_VARIABLE, Settings, SettingsError, load_settings
+from dlt_pipelines.registry import SOURCES
 
 OK, MISSING, OFF = "[green]ok[/]", "[red]fix[/]", "[dim]off[/]"
 STATES = {"ok": OK, "warning": "[yellow]warn[/]", "error": MISSING}

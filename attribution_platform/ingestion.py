@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import dagster as dg
-from dlt_pipelines.pipeline import run_source
-from dlt_pipelines.registry import SOURCES, SourceSpec
 
 from attribution_platform import keys
+from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.settings import Settings
+from dlt_pipelines.pipeline import run_source
 from dlt_pipelines.privacy import Hasher
+from dlt_pipelines.registry import SOURCES, SourceSpec
 
 ExtractionMode = Literal["incremental", "full", "recent"]
 # How each mode bounds the window; see Settings.extraction_window.
@@ -62,7 +63,7 @@ def build_source_assets(source: SourceSpec, settings: Settings) -> dg.AssetsDefi
     ]
 
     @dg.multi_asset(name=f"extract_{source.name}", specs=specs, pool=f"landing_{source.name}")
-    def _extract(context: dg.AssetExecutionContext, config: ExtractionConfig) -> Iterator[dg.MaterializeResult]:
+    def _extract(config: ExtractionConfig, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.MaterializeResult]:
         result = run_source(
             source,
             config=settings.source_config(source.name),
@@ -76,11 +77,12 @@ def build_source_assets(source: SourceSpec, settings: Settings) -> dg.AssetsDefi
             yield dg.MaterializeResult(
                 asset_key=keys.raw_key(source.name, resource.name),
                 metadata={
-                    "dagster/row_count": result.total_rows[resource.name],
-                    "rows_extracted": result.extracted_rows[resource.name],
+                    "dagster/row_count": warehouse.row_count(keys.raw_dataset(source.name), resource.name),
+                    "rows_extracted": result.rows[resource.name],
                     "dagster/column_schema": dg.TableSchema(
                         columns=[
-                            dg.TableColumn(name, kind) for name, kind in result.column_types[resource.name].items()
+                            dg.TableColumn(item.name, item.data_type, item.description or None)
+                            for item in resource.columns
                         ]
                     ),
                 },

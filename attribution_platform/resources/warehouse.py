@@ -40,10 +40,12 @@ class Warehouse(Protocol):
         """Write a whole table in one transaction. `types` maps column to SQL type and fixes the order."""
         ...
 
-    def table_exists(self, schema: str, table: str) -> bool: ...
-
     def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:
         """Some rows of a table, raw ones included; None when the table does not exist yet."""
+        ...
+
+    def row_count(self, schema: str, table: str) -> int:
+        """Rows of a table, raw ones included; 0 when it does not exist yet."""
         ...
 
     def publish(self, target: Path) -> int:
@@ -59,6 +61,10 @@ def _identifier(name: str) -> str:
 
 def _selection(schema: str, table: str, columns: Sequence[str]) -> str:
     return f"select {', '.join(_identifier(name) for name in columns)} from {_identifier(schema)}.{_identifier(table)}"
+
+
+def _count(schema: str, table: str) -> str:
+    return f"select count(*) as n from {_identifier(schema)}.{_identifier(table)}"
 
 
 class DuckDBWarehouse(dg.ConfigurableResource):
@@ -95,24 +101,22 @@ class DuckDBWarehouse(dg.ConfigurableResource):
                 connection.execute("rollback")
                 raise
 
-    def table_exists(self, schema: str, table: str) -> bool:
-        sql = (
-            "select 1 from information_schema.tables "
-            f"where table_schema = '{_identifier(schema)}' and table_name = '{_identifier(table)}'"
-        )
-        return not self.query(sql).empty
-
     def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:
+        return self._from_table(schema, table, f"{_selection(schema, table, columns)} limit {int(limit)}")
+
+    def row_count(self, schema: str, table: str) -> int:
+        counted = self._from_table(schema, table, _count(schema, table))
+        return 0 if counted is None else int(counted["n"].iloc[0])
+
+    def _from_table(self, schema: str, table: str, sql: str) -> pd.DataFrame | None:
+        """Rows of a query over one table that may not exist yet."""
         with self._holding(schema) as connection:
             if connection is None:
                 return None
             found = connection.execute(
-                "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
-                [schema, table],
+                "select 1 from information_schema.tables where table_schema = ? and table_name = ?", [schema, table]
             ).fetchone()
-            if found is None:
-                return None
-            return connection.sql(f"{_selection(schema, table, columns)} limit {int(limit)}").df()
+            return None if found is None else connection.sql(sql).df()
 
     @contextmanager
     def _holding(self, schema: str) -> Iterator[duckdb.DuckDBPyConnection | None]:
@@ -211,17 +215,20 @@ class SnowflakeWarehouse(dg.ConfigurableResource):
             cursor.execute(f"create or replace table {schema}.{table} as select * from {schema}.{table}__new")
             cursor.execute(f"drop table {schema}.{table}__new")
 
-    def table_exists(self, schema: str, table: str) -> bool:
+    def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:
+        if not self._exists(schema, table):
+            return None
+        return self.query(f"{_selection(schema, table, columns)} limit {int(limit)}")
+
+    def row_count(self, schema: str, table: str) -> int:
+        return int(self.query(_count(schema, table))["n"].iloc[0]) if self._exists(schema, table) else 0
+
+    def _exists(self, schema: str, table: str) -> bool:
         sql = (
             "select 1 from information_schema.tables where lower(table_schema) = "
             f"'{_identifier(schema).lower()}' and lower(table_name) = '{_identifier(table).lower()}'"
         )
         return not self.query(sql).empty
-
-    def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:
-        if not self.table_exists(schema, table):
-            return None
-        return self.query(f"{_selection(schema, table, columns)} limit {int(limit)}")
 
     def publish(self, target: Path) -> int:
         """A server isolates readers itself: dbt swaps each table in whole, nothing is copied."""
