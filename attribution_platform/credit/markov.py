@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from attribution_platform.credit.paths import Floats, Ints, Paths, conserve
+from attribution_platform.credit.paths import Floats, Ints, Paths, conserve, sum_by
 
 MAX_ORDER = 4
 # Up to here one dense inverse with block updates wins; above, one sparse factorisation per channel does. Measured on 12
@@ -64,7 +64,7 @@ class Chain:
     @cached_property
     def out(self) -> Floats:
         """Journeys leaving each state; 1 where none does, so that a division is safe. Shape (states,)."""
-        leaving = np.bincount(self.source, weights=self.counts, minlength=self.states)
+        leaving = sum_by(self.source, self.counts, self.states)
         leaving = leaving + self.to_conversion + self.to_null
         return np.where(leaving > 0, leaving, 1.0)
 
@@ -136,10 +136,10 @@ def build_chain(paths: Paths, order: int = 1) -> Chain:
         source=edges // states,
         target=edges % states,
         transition_of_touch=edge_of_touch,
-        counts=np.bincount(edge_of_touch, weights=journeys[paths.row_of_touch], minlength=len(edges)),
-        to_conversion=np.bincount(ends, weights=paths.conversions, minlength=states),
-        to_null=np.bincount(ends, weights=paths.nulls, minlength=states),
-        payout=np.bincount(ends, weights=paths.revenue, minlength=states),
+        counts=sum_by(edge_of_touch, journeys[paths.row_of_touch], len(edges)),
+        to_conversion=sum_by(ends, paths.conversions, states),
+        to_null=sum_by(ends, paths.nulls, states),
+        payout=sum_by(ends, paths.revenue, states),
     )
 
 

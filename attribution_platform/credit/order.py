@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution_platform.credit.markov import MAX_ORDER
-from attribution_platform.credit.paths import Floats, Ints, Paths
+from attribution_platform.credit.paths import Floats, Ints, Paths, sum_by
 
 FOLDS = 5
 
@@ -97,11 +97,11 @@ def _events(paths: Paths, max_order: int) -> tuple[list[Ints], Ints, Ints]:
 def _back_off(history: Ints, symbols: Ints, weight: Floats, shorter: Floats, vocabulary: int) -> Floats:
     """Chance of each event given its history, backing off to `shorter`."""
     pairs, pair = np.unique(history * (vocabulary + 1) + symbols, return_inverse=True)
-    seen_pair = np.bincount(pair, weights=weight)
+    seen_pair = sum_by(pair, weight)
     owner = pairs // (vocabulary + 1)
     size = int(history.max(initial=0)) + 1
-    seen = np.bincount(history, weights=weight, minlength=size)
-    kinds = np.bincount(owner, weights=seen_pair > 0, minlength=size)
+    seen = sum_by(history, weight, size)
+    kinds = sum_by(owner, seen_pair > 0, size)
     total = seen[history] + kinds[history]
     found = (seen_pair[pair] + kinds[history] * shorter) / np.where(total > 0, total, 1.0)
     return np.where(total > 0, found, shorter)

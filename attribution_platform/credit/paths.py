@@ -7,6 +7,7 @@ million touches are two numpy arrays, and every rule is a handful of vectorised 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,11 @@ DIRECT = "Direct"
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+def sum_by(index: NDArray[np.integer], weights: NDArray[np.generic], size: int = 0) -> Floats:
+    """Sum of `weights` for each value of `index`, at least `size` of them."""
+    return np.asarray(np.bincount(index, weights=weights, minlength=size), dtype=np.float64)
 
 
 class PathError(ValueError):
@@ -86,7 +92,7 @@ class Paths:
 
     def credit_totals(self, touch_weights: Floats, per_row: Floats) -> Floats:
         """Sum `touch_weights × per_row` by channel. Shape (channels,)."""
-        return np.bincount(self.codes, weights=touch_weights * per_row[self.row_of_touch], minlength=len(self.channels))
+        return sum_by(self.codes, touch_weights * per_row[self.row_of_touch], len(self.channels))
 
     def distinct_channels(self) -> tuple[Ints, Ints]:
         """Each (row, channel) that occurs, once, ordered by row: two arrays of equal length."""
@@ -128,7 +134,7 @@ class Paths:
         raw = codes.tobytes()
         bounds = (self.offsets * 4).tolist()
         keys = np.empty(self.rows, dtype=object)
-        keys[:] = [raw[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        keys[:] = [raw[a:b] for a, b in pairwise(bounds)]
         group, unique = pd.factorize(keys, sort=False)
         order = sorted(range(len(unique)), key=unique.__getitem__)
         rank = np.empty(len(unique), dtype=np.int64)
@@ -140,9 +146,9 @@ class Paths:
         size = len(unique)
         grouped = replace(
             picked,
-            conversions=np.bincount(group, weights=self.conversions, minlength=size),
-            nulls=np.bincount(group, weights=self.nulls, minlength=size),
-            revenue=np.bincount(group, weights=self.revenue, minlength=size),
+            conversions=sum_by(group, self.conversions, size),
+            nulls=sum_by(group, self.nulls, size),
+            revenue=sum_by(group, self.revenue, size),
         )
         return grouped, group
 
@@ -150,7 +156,7 @@ class Paths:
         """Each row as channels joined by " > "."""
         names = np.array(self.channels, dtype=object)[self.codes]
         bounds = self.offsets.tolist()
-        return [SEPARATOR.join(names[a:b]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        return [SEPARATOR.join(names[a:b]) for a, b in pairwise(bounds)]
 
 
 def parse_paths(

@@ -54,7 +54,7 @@ class CreditOptions:
         level: Coverage of the intervals.
     """
 
-    rules: RuleOptions = RuleOptions()
+    rules: RuleOptions = field(default_factory=RuleOptions)
     markov_order: int = 1
     min_conversions: int = MIN_CONVERSIONS
     replicates: int = 1000
@@ -204,7 +204,6 @@ def _shapley_statistic(paths: Paths, parts: Parts, result: ModelResult, options:
 
 
 def _subset_sums_statistic(paths: Paths, parts: Parts, result: ModelResult, options: CreditOptions) -> Statistic:
-    rows, codes = paths.distinct_channels()
     uniform = spread(replace(paths, conversions=np.zeros(paths.rows), _cache={}), np.ones(len(paths.channels)))
     return linear_statistic("shapley_subset_sums", paths, parts, uniform.weights)
 
@@ -249,7 +248,7 @@ def credit_view(paths: Paths) -> Paths:
 def run_models(
     view: Paths,
     models: Sequence[str] = DEFAULT_MODELS,
-    options: CreditOptions = CreditOptions(),  # noqa: B008
+    options: CreditOptions = CreditOptions(),
 ) -> list[Outcome]:
     """Run models on a `credit_view`, with intervals from shared replicates.
 
@@ -373,8 +372,12 @@ def credit_from_paths(
     channel_frames = [pd.DataFrame(columns=list(CHANNEL_WEIGHT_COLUMNS))]
     path_frames = [pd.DataFrame(columns=list(PATH_WEIGHT_COLUMNS))]
     for conversion_type, rows in paths_frame.groupby("conversion_type", sort=True):
-        numbers = [rows[c].astype(float).to_numpy() for c in ("conversions", "revenue", "non_conversions")]
-        parsed = parse_paths(rows["path"].tolist(), *numbers)
+        parsed = parse_paths(
+            rows["path"].tolist(),
+            conversions=rows["conversions"].to_numpy(np.float64),
+            revenue=rows["revenue"].to_numpy(np.float64),
+            nulls=rows["non_conversions"].to_numpy(np.float64),
+        )
         view, group = parsed.distinct()
         outcomes = run_models(view, models, options)
         table = credit_table(outcomes, view.channels).rename(columns={"model": "model_type", "share": "weight"})

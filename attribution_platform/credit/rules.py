@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution_platform.credit.paths import Floats, Ints, Paths
+from attribution_platform.credit.paths import Floats, Ints, Paths, sum_by
 
 DIRECT_NAMES = frozenset({"direct", "(direct)"})
 # GA4's channels bought as media that do not say "Paid" in their name.
@@ -90,7 +90,7 @@ def _pick(paths: Paths, eligible: np.ndarray | None, last: bool) -> Floats:
 
 
 def _normalise(paths: Paths, raw: Floats) -> Floats:
-    return raw / np.bincount(paths.row_of_touch, weights=raw, minlength=paths.rows)[paths.row_of_touch]
+    return raw / sum_by(paths.row_of_touch, raw, paths.rows)[paths.row_of_touch]
 
 
 def _linear(paths: Paths, options: RuleOptions) -> Floats:
@@ -121,11 +121,11 @@ def _shaped(paths: Paths, shape: CustomWeights) -> Floats:
         if share:
             raw += where * share
             is_named |= where
-    others = np.bincount(paths.row_of_touch, weights=~is_named, minlength=paths.rows)[paths.row_of_touch]
+    others = sum_by(paths.row_of_touch, ~is_named, paths.rows)[paths.row_of_touch]
     rest = 1.0 - shape.first - shape.middle - shape.last
     raw = np.where(is_named, raw, rest / np.maximum(others, 1))
     # With nothing but zero shares in a short journey (a J with all credit in the middle) fall back to equal shares.
-    total = np.bincount(paths.row_of_touch, weights=raw, minlength=paths.rows)[paths.row_of_touch]
+    total = sum_by(paths.row_of_touch, raw, paths.rows)[paths.row_of_touch]
     return _normalise(paths, np.where(total > 1e-12, raw, 1.0))
 
 
@@ -164,7 +164,7 @@ RULES: dict[str, RuleFunction] = {
 NOT_CONSERVED = frozenset({"participation"})
 
 
-def rule_weights(model: str, paths: Paths, options: RuleOptions = RuleOptions()) -> Floats:  # noqa: B008
+def rule_weights(model: str, paths: Paths, options: RuleOptions = RuleOptions()) -> Floats:
     """Weight of every touch under one rule. Shape (touches,).
 
     Raises:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution_platform.credit.paths import Floats, Paths
+from attribution_platform.credit.paths import Floats, Paths, sum_by
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def spread(
     grand = paths.total_conversions
     n = len(paths.channels)
     weight = paths.conversions[rows]
-    row_sum = np.bincount(rows, weights=entry, minlength=paths.rows)
+    row_sum = sum_by(rows, entry, paths.rows)
     entry = entry / row_sum[rows]
     factor = np.ones(n)
     residual, earlier = 0.0, np.inf
     for round_number in range(iterations if grand > 0 else 0):
-        placed = np.bincount(codes, weights=entry * weight, minlength=n)
+        placed = sum_by(codes, entry * weight, n)
         residual = float(np.abs(placed - wanted).sum()) / (2.0 * grand)
         if residual < tolerance:
             break
@@ -66,7 +66,7 @@ def spread(
         factor = np.divide(wanted, placed, out=np.ones(n), where=placed > 0)
         # A factor of 0 would leave a path whose only channels deserve nothing without any weight.
         entry = entry * np.maximum(factor, 1e-12)[codes]
-        entry = entry / np.bincount(rows, weights=entry, minlength=paths.rows)[rows]
+        entry = entry / sum_by(rows, entry, paths.rows)[rows]
     return Spread(_to_touches(paths, rows, codes, entry), residual)
 
 
