@@ -21,11 +21,7 @@ class SourceConfig(BaseModel):
 
     def anchored(self, base: Path) -> Self:
         """A copy whose relative paths are read from `base`, the folder of the settings file."""
-        paths = {
-            name: base / value
-            for name, value in self
-            if isinstance(value, Path) and not value.is_absolute()
-        }
+        paths = {name: base / value for name, value in self if isinstance(value, Path) and not value.is_absolute()}
         return self.model_copy(update=paths) if paths else self
 
 

@@ -5,7 +5,7 @@ A column ending in `_hash` is given in plain by its source and leaves keyed-hash
 
 from typing import Final
 
-from dlt_pipelines.spec import ColumnSpec as C  # noqa: N817 - a table of columns reads better with a short name
+from dlt_pipelines.spec import ColumnSpec as C
 from dlt_pipelines.spec import ResourceSpec
 
 GA4_EVENTS: Final = ResourceSpec(

@@ -9,7 +9,7 @@ the load itself: an interrupted load is forgotten and pulled again.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dlt
@@ -22,7 +22,7 @@ from dlt_pipelines.rows import Shaper
 from dlt_pipelines.spec import ResourceSpec
 
 LOG = logging.getLogger(__name__)
-SCHEMA_CONTRACT = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
+SCHEMA_CONTRACT: Any = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
 WHOLE_TABLE = "1 = 1"
 Rows = Iterable[Mapping[str, Any]]
 
@@ -102,14 +102,14 @@ def hinted(resource: ResourceSpec, scope: str | None, tables: Iterable[pa.Table]
         yield dlt.mark.with_hints(empty, hints)
 
 
-def guard_key(state: dict[str, Any], window: ExtractionWindow, hasher: Hasher) -> None:
+def guard_key(state: dict[str, Any], hasher: Hasher) -> None:
     """Refuse to add rows hashed with another key than the stored ones.
 
     Raises:
-        HashKeyError: the key changed; a refresh is the way to change it on purpose.
+        HashKeyError: the key changed.
     """
     mark = hasher.digest("attribution-platform/key-mark")[:16]
-    if state.get("key_mark", mark) != mark and not window.refresh:
+    if state.get("key_mark", mark) != mark:
         raise HashKeyError(
             f"{HASH_KEY_VARIABLE} is not the key that the stored rows were hashed with, so nobody would be recognised. "
             "Set the old key again, or delete the landing file and extract anew."
@@ -118,13 +118,9 @@ def guard_key(state: dict[str, Any], window: ExtractionWindow, hasher: Hasher) -
 
 
 def make_resource(spec: ResourceSpec, generator: Callable[[], Iterator[Any]]) -> DltResource:
-    return dlt.resource(
-        generator,
-        name=spec.name,
-        columns=spec.dlt_columns(),
-        write_disposition=merge_hints(spec, None)["write_disposition"],
-        schema_contract=SCHEMA_CONTRACT,
-    )
+    hints: dict[str, Any] = {**merge_hints(spec, None), "name": spec.name, "schema_contract": SCHEMA_CONTRACT}
+    made: DltResource = dlt.resource(generator, **hints)
+    return made
 
 
 def make_source(name: str, resources: Sequence[DltResource]) -> DltSource:
@@ -159,7 +155,7 @@ def day_resource(
 
     def generate() -> Iterator[Any]:
         state = dlt.current.resource_state()
-        guard_key(state, window, hasher)
+        guard_key(state, hasher)
         held = state.setdefault("held", {})
         ranges = [
             found
@@ -195,7 +191,9 @@ def _inside(spec: ResourceSpec, day_column: str, wanted: DayRange, rows: Rows) -
         if wanted.start <= day < wanted.end:
             yield row
         else:
-            LOG.warning("%s: the vendor sent %s when asked for %s to %s; ignored", spec.name, day, wanted.start, wanted.end)
+            LOG.warning(
+                "%s: the vendor sent %s when asked for %s to %s; ignored", spec.name, day, wanted.start, wanted.end
+            )
 
 
 def _scope(day_column: str, account_column: str | None, wanted: DayRange) -> str:
@@ -217,21 +215,43 @@ def cursor_resource(
     *,
     lag: timedelta,
     pull: Callable[[datetime | None], Rows],
+    distinct: bool = False,
 ) -> DltResource:
-    """A table upserted from a cursor: `pull` gets the time to read changes from (UTC), None for everything."""
+    """A table upserted from a cursor: `pull` gets the time to read changes from (UTC), None for everything.
+
+    Args:
+        lag: how far before the last run's moment to read again.
+        distinct: the rows are known to repeat no key, so the keys need not be remembered.
+    """
 
     def generate() -> Iterator[Any]:
         state = dlt.current.resource_state()
-        guard_key(state, window, hasher)
-        through = None if window.refresh else state.get("through")
-        since = datetime.fromisoformat(through) - lag if through else None
+        guard_key(state, hasher)
+        since = changed_since(window, state, lag)
         shaper = Shaper(source, spec, hasher)
         LOG.info("%s.%s: %s", source, spec.name, f"changes since {since}" if since else "everything")
-        yield from hinted(spec, None, shaper.batches(pull(since)), shaper.empty())
-        known = state.get("through")
-        state["through"] = max(window.now.isoformat(), known) if known else window.now.isoformat()
+        tables = shaper.batches(pull(since), distinct=distinct)
+        yield from hinted(spec, None, tables, shaper.empty())
+        now = window.now.astimezone(UTC).isoformat()
+        state["through"] = max(now, state.get("through", now))
+        state["from"] = min(window.start.isoformat(), state.get("from", window.start.isoformat()))
 
     return make_resource(spec, generate)
+
+
+def changed_since(window: ExtractionWindow, state: Mapping[str, Any], lag: timedelta) -> datetime | None:
+    """The time to read changes from, UTC; None for everything.
+
+    Everything on a first run, and when a refresh reaches as far back as the first run did; a shorter refresh reads the
+    changes of its window.
+    """
+    if "through" not in state or window.start.isoformat() < state["from"]:
+        return None
+    if not window.refresh:
+        return datetime.fromisoformat(state["through"]) - lag
+    if window.start.isoformat() == state["from"]:
+        return None
+    return datetime(window.start.year, window.start.month, window.start.day, tzinfo=UTC)
 
 
 def snapshot_resource(source: str, spec: ResourceSpec, hasher: Hasher, pull: Callable[[], Rows]) -> DltResource:

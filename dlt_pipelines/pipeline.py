@@ -1,6 +1,6 @@
 """dlt pipelines of the sources: one pipeline, one landing file and one dataset a source, so none blocks another.
 
-    run_source(SOURCES["files"], config, window, hasher, landing_dir=…, pipelines_dir=…)
+run_source(SOURCES["files"], config, window, hasher, landing_dir=…, pipelines_dir=…)
 """
 
 import logging

@@ -22,9 +22,10 @@ _PERSONAL_WORDS = (
     "birthdate birthday dob ssn password passwd pwd token accesstoken authtoken sessiontoken apikey secret"
 )
 _OWNERS = ("", "user", "customer", "contact", "billing", "shipping", "member", "lead", "recipient")
-PERSONAL_KEYS: frozenset[str] = frozenset(
-    owner + word for owner in _OWNERS for word in _PERSONAL_WORDS.split()
-) | {"em", "username"}
+PERSONAL_KEYS: frozenset[str] = frozenset(owner + word for owner in _OWNERS for word in _PERSONAL_WORDS.split()) | {
+    "em",
+    "username",
+}
 
 # `@` may arrive percent-encoded any number of times inside a nested address.
 _AT = r"(?:@|%(?:25)*40)"
@@ -117,7 +118,7 @@ def _scrub_pair(match: re.Match[str]) -> str:
     if is_personal_key(match["key"]):
         # Inside a nested, encoded address only this pair ends at the next encoded ampersand.
         kept = re.search(r"%(?:25)*26", value) if match["lead"].startswith("%") else None
-        return f"{match['lead']}{match['key']}{match['eq']}{REDACTED}{_rescrub(value[kept.start():]) if kept else ''}"
+        return f"{match['lead']}{match['key']}{match['eq']}{REDACTED}{_rescrub(value[kept.start() :]) if kept else ''}"
     if "%" in value or "=" in value or "?" in value:
         value = _rescrub(value)
     return f"{match['lead']}{match['key']}{match['eq']}{value}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
+from uuid import UUID
 
 import pyarrow as pa
 
@@ -70,19 +71,15 @@ class Shaper:
             schema=self.schema,
         )
 
-    def batches(self, rows: Iterable[Mapping[str, Any]], size: int = BATCH_ROWS) -> Iterator[pa.Table]:
-        """Tables of at most `size` rows; rows whose key came before in this stream are dropped.
+    def batches(
+        self, rows: Iterable[Mapping[str, Any]], size: int = BATCH_ROWS, *, distinct: bool = False
+    ) -> Iterator[pa.Table]:
+        """Tables of at most `size` rows; unless `distinct`, rows whose key came before are dropped.
 
         Vendors repeat rows at page borders, and an upsert of a repeated new key would insert it twice.
         """
-        seen: set[tuple[Any, ...]] = set()
-        key = self.resource.primary_key
         pending: list[Mapping[str, Any]] = []
-        for row in rows:
-            identity = tuple(row.get(name) for name in key)
-            if identity in seen:
-                continue
-            seen.add(identity)
+        for row in rows if distinct else without_repeats(rows, self.resource.primary_key):
             pending.append(row)
             if len(pending) >= size:
                 yield self.table(pending)
@@ -135,6 +132,17 @@ class Shaper:
         return f"{self.source}.{self.resource.name}.{column.name}"
 
 
+def without_repeats(rows: Iterable[Mapping[str, Any]], key: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Rows whose key did not come before."""
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        # Text, since a vendor may send 7 on one page and "7" on the next, and a flipped type may not be hashable.
+        identity = tuple(str(row.get(name)) for name in key)
+        if identity not in seen:
+            seen.add(identity)
+            yield row
+
+
 def treatments(hasher: Hasher) -> dict[str, Callable[[Any], Any]]:
     """What is done to a value, by the column's treatment; `plain` has no entry."""
     return {
@@ -172,7 +180,7 @@ def _text(raw: Any) -> str:
         return "true" if raw else "false"
     if isinstance(raw, str):
         return raw
-    if isinstance(raw, (int, float, Decimal)):
+    if isinstance(raw, (int, float, Decimal, UUID)):
         return str(raw)
     raise TypeError
 

@@ -257,18 +257,21 @@ class Typer:
             return convert(raw, column.data_type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, InvalidOperation):
             index = _first_bad(raw, column.data_type, convert)
-            raise MalformedFile(
-                f"{batch.where(index)}, column {column.name}: {_EXPECTED[column.data_type]}."
-            ) from None
+            raise MalformedFile(f"{batch.where(index)}, column {column.name}: {_EXPECTED[column.data_type]}.") from None
 
     def _treated(self, values: pa.Array, column: FileColumn) -> pa.Array:
         treat = self._treat.get(column.treatment)
         if treat is None:
             return values
-        if column.treatment in _SUSPECT and not pc.any(pc.match_substring_regex(values, _SUSPECT[column.treatment])).as_py():
+        if (
+            column.treatment in _SUSPECT
+            and not pc.any(pc.match_substring_regex(values, _SUSPECT[column.treatment])).as_py()
+        ):
             return values
         encoded = values.dictionary_encode()
-        distinct = pa.array([None if value is None else treat(value) for value in encoded.dictionary.to_pylist()], pa.string())
+        distinct = pa.array(
+            [None if value is None else treat(value) for value in encoded.dictionary.to_pylist()], pa.string()
+        )
         return distinct.take(encoded.indices)
 
 
@@ -350,7 +353,9 @@ def _from_stored(raw: pa.Array, data_type: DataType) -> pa.Array:
     if data_type == "text" and pa.types.is_floating(kind):
         # An integer id with gaps leaves data frames as a float.
         return raw.cast(pa.int64()).cast(pa.string())
-    if data_type == "text" and not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string_view(kind)):
+    if data_type == "text" and not (
+        pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string_view(kind)
+    ):
         raise ValueError
     return raw.cast(ARROW_TYPES[data_type])
 

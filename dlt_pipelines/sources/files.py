@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from dlt_pipelines.config import ExtractionWindow, FilesConfig
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.rows import ContractViolation, Shaper, arrow_schema
-from dlt_pipelines.spec import ColumnSpec, DataType, Finding, ResourceSpec, SourceSpec
+from dlt_pipelines.spec import ColumnSpec, DataType, Finding, ResourceSpec, SourceSpec, Treatment
 from dlt_pipelines.tabular import FileColumn, MalformedFile, RawBatch, Typer, key_hashes, read_batches
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ class FileTable:
         found = [path for path in folder.glob(f"{self.name}*") if path.is_file()]
         if (folder / self.name).is_dir():
             found += [path for path in (folder / self.name).rglob("*") if path.is_file()]
-        readable = [
-            path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "~"))
-        ]
+        readable = [path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "~"))]
         return sorted(readable, key=lambda path: reading_order(_relative(path, folder)))
 
 
@@ -60,7 +58,7 @@ def _table(name: str, key: Sequence[str], description: str, *columns: tuple[Any,
     """Build a table from rows of (header, type, description[, treatment[, required or default]])."""
     specs, file_columns = [], []
     for header, data_type, text, *rest in columns:
-        treatment = rest[0] if rest else "plain"
+        treatment: Treatment = rest[0] if rest else "plain"
         required = len(rest) > 1 and rest[1] is True
         default = rest[1] if len(rest) > 1 and isinstance(rest[1], str) else None
         target = f"{header}_hash" if treatment in ("email", "ip") else header
@@ -154,7 +152,7 @@ def _resource(table: FileTable, folder: Path, window: ExtractionWindow, hasher: 
 
     def generate() -> Iterator[Any]:
         state = dlt.current.resource_state()
-        guard_key(state, window, hasher)
+        guard_key(state, hasher)
         held: dict[str, list[int]] = {} if window.refresh else state.get("files", {})
         found = {_relative(path, folder): path for path in table.files(folder)}
         stamps = {name: _stamp(path) for name, path in found.items()}
