@@ -19,7 +19,8 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 from attribution_platform import keys
 from attribution_platform.settings import DBT_PROJECT_DIR, Settings
 
-# Tag of the dbt models a pass builds -> name of its Dagster op.
+# Tag of the dbt models a pass builds -> name of its Dagster op, in order. dbt adds a model's own tags to its folder's, so a
+# model counts for the first pass whose tag it carries.
 PASSES: Mapping[str, str] = {
     "base": "dbt_base",
     "journey": "dbt_journeys",
@@ -77,6 +78,11 @@ def project_fingerprint(folder: Path, variables: Mapping[str, Any]) -> str:
         digest.update(str(inside).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def earlier_passes(tag: str) -> list[str]:
+    """Tags of the passes that run before this one."""
+    return list(PASSES)[: list(PASSES).index(tag)]
 
 
 def dbt_executable() -> str:
@@ -140,6 +146,7 @@ def build_dbt_assets(settings: Settings) -> tuple[dg.AssetsDefinition, ...]:
         @dbt_assets(
             manifest=manifest,
             select=f"tag:{tag}",
+            exclude=" ".join(f"tag:{earlier}" for earlier in earlier_passes(tag)),
             name=op_name,
             dagster_dbt_translator=translator,
             pool=WAREHOUSE_POOL,

@@ -190,7 +190,7 @@ select
     cast(spans.event_count as bigint) as event_count,
     cast(spans.page_view_count as bigint) as page_view_count,
 
-    -- -------- entry
+    {#- A comment here would swallow the first field: the loop strips the line break before it. #}
     {%- for field in entry_fields() %}
         {%- if field in campaign_fields %} coalesce(entries.{{ field }}, tags.{{ field }}) as {{ field }}
         {%- else %} entries.{{ field }}

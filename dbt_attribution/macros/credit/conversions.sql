@@ -1,0 +1,75 @@
+{#- Conversions of one kind from the settings, with what they lack filled in. -#}
+{% macro conversions_of_kind(kind) -%}
+    {%- set found = [] -%}
+    {%- for conversion in var("conversions") if conversion.get("kind") == kind -%}
+        {%- do found.append(conversion) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{#- A literal or a typed null. -#}
+{% macro text_or_null(value) -%}
+    {%- if value is none or value == "" -%} cast(null as {{ type_of("text") }})
+    {%- else -%} '{{ value | replace("'", "''") }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Money of one conversion: a fixed value, a column of its source, or nothing. -#}
+{% macro conversion_revenue(conversion, columns) -%}
+    {%- set column = conversion.get("revenue_column") -%}
+    {%- if conversion.get("revenue_value") is not none -%}
+        cast({{ conversion.get("revenue_value") }} as {{ type_of("money") }})
+    {%- elif column -%}
+        {%- if column not in columns -%}
+            {{
+                exceptions.raise_compiler_error(
+                    "attribution.toml: conversion '"
+                    ~ conversion.get("name")
+                    ~ "': revenue_column '"
+                    ~ column
+                    ~ "' is not one of: "
+                    ~ columns
+                    | join(", ")
+                )
+            }}
+        {%- endif -%}
+        cast({{ column }} as {{ type_of("money") }})
+    {%- else -%} cast(0 as {{ type_of("money") }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Days before a conversion in which a touch may earn credit. -#}
+{% macro lookback_of(type_column) -%}
+    {%- set own = [] -%}
+    {%- for conversion in var("conversions") if conversion.get("lookback_days") -%}
+        {%- do own.append(conversion) -%}
+    {%- endfor -%}
+    {%- if own -%}
+        case
+            {{ type_column }}
+            {%- for conversion in own %}
+                when '{{ conversion.get("name") }}' then {{ conversion.get("lookback_days") }}
+            {%- endfor %}
+            else {{ var("lookback_days") }}
+        end
+    {%- else -%} {{ var("lookback_days") }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The columns every conversion event has, as nulls: what a kind with no configured conversion yields. -#}
+{% macro no_conversion_events() -%}
+    select
+        cast(null as {{ type_of("text") }}) as source_id,
+        cast(null as {{ type_of("text") }}) as source,
+        cast(null as {{ type_of("text") }}) as conversion_type,
+        cast(null as {{ type_of("text") }}) as user_id,
+        cast(null as {{ type_of("text") }}) as contact_id,
+        cast(null as {{ type_of("text") }}) as email_hash,
+        cast(null as {{ type_of("text") }}) as device_id,
+        cast(null as {{ type_of("text") }}) as subscription_id,
+        cast(null as {{ type_of("text") }}) as product,
+        cast(null as {{ type_of("timestamp") }}) as converted_at,
+        cast(null as {{ type_of("money") }}) as revenue,
+        cast(null as {{ type_of("text") }}) as currency
+    where 1 = 0
+{%- endmacro %}

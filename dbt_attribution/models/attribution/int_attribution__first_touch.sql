@@ -1,0 +1,12 @@
+{{ config(schema="intermediate") }}
+-- Only the credited touch: one row a conversion.
+select
+    conversion_id,
+    touchpoint_id,
+    'first_touch' as model_type,
+    channel,
+    campaign,
+    cast(1 as double) as credit,
+    revenue as credited_revenue
+from {{ ref("int_attribution__journeys") }}
+where position = 1

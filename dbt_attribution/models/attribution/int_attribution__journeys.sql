@@ -1,0 +1,19 @@
+{{ config(schema="intermediate") }}
+-- Converting journeys with what credit needs: one row a touch, positions precomputed, so that every rule model and every change of
+-- half-life is one streaming pass.
+select
+    journeys.journey_id,
+    journeys.conversion_id,
+    journeys.touchpoint_id,
+    journeys.channel,
+    journeys.campaign,
+    journeys.position,
+    journeys.journey_length,
+    journeys.hours_before_conversion,
+    min(journeys.hours_before_conversion) over (partition by journeys.journey_id) as last_touch_hours,
+    max(case when journeys.channel <> 'Direct' then journeys.position end) over (
+        partition by journeys.journey_id
+    ) as last_non_direct_position,
+    conversions.revenue
+from {{ ref("fct_journey_touchpoints") }} as journeys
+inner join {{ ref("fct_conversions") }} as conversions on journeys.conversion_id = conversions.conversion_id
