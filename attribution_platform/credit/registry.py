@@ -23,7 +23,7 @@ from attribution_platform.credit.intervals import (
 )
 from attribution_platform.credit.markov import MarkovResult, markov
 from attribution_platform.credit.order import choose_order
-from attribution_platform.credit.paths import Floats, Paths, conserve, parse_paths
+from attribution_platform.credit.paths import Floats, Paths, conserve
 from attribution_platform.credit.rules import NOT_CONSERVED, RULES, RuleOptions, rule_weights
 from attribution_platform.credit.shapley import GAMES, shapley
 from attribution_platform.credit.spread import spread
@@ -325,83 +325,3 @@ def credit_table(outcomes: Sequence[Outcome], channels: Sequence[str]) -> pd.Dat
             )
         )
     return pd.concat(frames, ignore_index=True)
-
-
-CHANNEL_WEIGHT_COLUMNS = (
-    "model_type",
-    "conversion_type",
-    "channel",
-    "weight",
-    "conversions",
-    "revenue",
-    "ci_low",
-    "ci_high",
-    "n_conversions",
-    "method",
-    "status",
-    "removal_effect",
-)
-PATH_WEIGHT_COLUMNS = ("model_type", "path_id", "position", "weight")
-
-
-def credit_from_paths(
-    paths_frame: pd.DataFrame,
-    models: Sequence[str] = ("markov", "shapley"),
-    min_conversions: int = MIN_CONVERSIONS,
-    n_bootstrap: int = 1000,
-    seed: int = 0,
-    markov_order: int = 1,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Data-driven credit for the table `credit_paths`.
-
-    Args:
-        paths_frame: conversion_type, path_id, path, conversions, non_conversions, revenue.
-        models: Registered names.
-        min_conversions: Threshold per conversion type.
-        n_bootstrap: Replicates of the intervals.
-        seed: Of everything random.
-        markov_order: 1 to 4, or 0 to choose by held-out likelihood.
-
-    Returns:
-        `credit.credit_channel_weights` and `credit.credit_path_weights`. The second has a row per position (from 1) of
-        each path with conversions, for the models that had enough data.
-    """
-    options = CreditOptions(
-        markov_order=markov_order, min_conversions=min_conversions, replicates=n_bootstrap, seed=seed
-    )
-    channel_frames = [pd.DataFrame(columns=list(CHANNEL_WEIGHT_COLUMNS))]
-    path_frames = [pd.DataFrame(columns=list(PATH_WEIGHT_COLUMNS))]
-    for conversion_type, rows in paths_frame.groupby("conversion_type", sort=True):
-        parsed = parse_paths(
-            rows["path"].tolist(),
-            conversions=rows["conversions"].to_numpy(np.float64),
-            revenue=rows["revenue"].to_numpy(np.float64),
-            nulls=rows["non_conversions"].to_numpy(np.float64),
-        )
-        view, group = parsed.distinct()
-        outcomes = run_models(view, models, options)
-        table = credit_table(outcomes, view.channels).rename(columns={"model": "model_type", "share": "weight"})
-        table["conversion_type"] = conversion_type
-        channel_frames.append(table[list(CHANNEL_WEIGHT_COLUMNS)])
-        won = parsed.converting()
-        won_group = group[parsed.conversions > 0]
-        touch = view.offsets[:-1][won_group][won.row_of_touch] + won.position
-        ids = rows["path_id"].to_numpy()[parsed.conversions > 0]
-        path_frames += [
-            pd.DataFrame(
-                {
-                    "model_type": outcome.model,
-                    "path_id": ids[won.row_of_touch],
-                    "position": won.position + 1,
-                    "weight": outcome.result.touch_weights[touch],
-                }
-            )
-            for outcome in outcomes
-            if outcome.result is not None
-        ]
-    return _stack(channel_frames), _stack(path_frames)
-
-
-def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """Concatenate; the first frame is the empty one that names the columns when there is nothing else."""
-    return pd.concat(frames[1:], ignore_index=True) if len(frames) > 1 else frames[0]
