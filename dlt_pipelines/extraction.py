@@ -87,7 +87,8 @@ def merge_hints(resource: ResourceSpec, scope: str | None) -> dict[str, Any]:
         "skip_unchanged_rows": True,
     }
     if scope:
-        disposition["destination_scope"] = scope.replace("{", "{{").replace("}", "}}")
+        # dlt joins it with AND and takes braces for placeholders.
+        disposition["destination_scope"] = f"({scope})".replace("{", "{{").replace("}", "}}")
     return {"columns": resource.dlt_columns(), "write_disposition": disposition}
 
 

@@ -137,7 +137,7 @@ def _csv_header(path: Path) -> list[str]:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             names = next(csv.reader(handle), [])
     except UnicodeDecodeError:
-        raise MalformedFile(f"{path.name}, line 1: not UTF-8 text. Save the file as CSV in UTF-8.") from None
+        raise _not_utf8(path) from None
     if not names:
         raise MalformedFile(f"{path.name}, line 1: the file is empty; it needs a header row.")
     if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
@@ -156,11 +156,15 @@ def _csv_problem(path: Path, width: int, error: Exception) -> MalformedFile:
                         f"{path.name}, line {reader.line_num}: {len(row)} values where the header has {width} columns."
                     )
     except UnicodeDecodeError:
-        return MalformedFile(f"{path.name}, line {_undecodable_line(path)}: not UTF-8 text. Save the file as UTF-8.")
+        return _not_utf8(path)
     except csv.Error as problem:
         return MalformedFile(f"{path.name}, line {reader.line_num}: {problem}.")
     # Arrow quotes the row in its message; the kind of error is all that may be passed on.
     return MalformedFile(f"{path.name}: not readable as CSV ({type(error).__name__}).")
+
+
+def _not_utf8(path: Path) -> MalformedFile:
+    return MalformedFile(f"{path.name}, line {_undecodable_line(path)}: not UTF-8 text. Save the file as CSV in UTF-8.")
 
 
 def _undecodable_line(path: Path) -> int:
