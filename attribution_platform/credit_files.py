@@ -11,7 +11,7 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from attribution_platform.credit.journeys import (
     median_cycle_days,
     spread_cost,
 )
-from attribution_platform.credit.paths import Floats, PathError, Paths, parse_paths
+from attribution_platform.credit.paths import Floats, PathError, parse_paths
 from attribution_platform.credit.recommend import Recommendation, recommend
 from attribution_platform.credit.registry import (
     CREDIT_COLUMNS,
@@ -238,11 +238,12 @@ def _from_touches(
         cost = {name: float(total) for name, total in zip(channels, totals, strict=True) if total}
 
     journeys = build_journeys(touches, bought, channels, lookback_days)
-    used = np.unique(journeys.paths.codes)
-    if len(used) < len(channels):
-        # A channel nobody touched within a window (and Direct, where every conversion has a touch) earns no row.
-        keep = [channels[code] for code in used]
-        journeys = _relabel(journeys, keep, channels)
+    direct = channels.index(direct_name(channels))
+    if channels[direct] not in names and direct not in journeys.paths.codes:
+        # Every conversion has a touch: a Direct nobody mentioned earns no row.
+        channels = names
+        journeys = _without_channel(journeys, direct)
+        touches = replace(touches, channel=channel)
     outcomes = run_models(credit_view(journeys.paths), models, options)
     frames = []
     for code, name in enumerate(kinds):
@@ -253,7 +254,6 @@ def _from_touches(
             part = Conversions(bought.person[chosen], bought.at[chosen], bought.revenue[chosen])
             view = credit_view(build_journeys(touches, part, channels, lookback_days).paths)
             table = credit_table(run_models(view, models, options), channels)
-            table = table[table["channel"].isin(journeys.paths.channels)]
         table.insert(0, "conversion_type", name)
         frames.append(table[["conversion_type", *CREDIT_COLUMNS]])
     empty = pd.DataFrame(columns=["conversion_type", *CREDIT_COLUMNS])
@@ -272,21 +272,12 @@ def _from_touches(
     )
 
 
-def _relabel(journeys: Journeys, keep: list[str], channels: list[str]) -> Journeys:
-    index = {name: code for code, name in enumerate(keep)}
-    codes = np.array([index.get(name, -1) for name in channels], dtype=np.int64)
+def _without_channel(journeys: Journeys, code: int) -> Journeys:
+    """Drop the name of a channel without touches."""
     old = journeys.paths
-    paths = Paths(
-        tuple(keep),
-        codes[old.codes],
-        old.offsets,
-        old.conversions,
-        old.nulls,
-        old.revenue,
-        old.hours,
-        old.person,
-    )
-    return Journeys(paths, journeys.conversion, journeys.touch)
+    kept = tuple(name for i, name in enumerate(old.channels) if i != code)
+    codes = old.codes - (old.codes > code)
+    return replace(journeys, paths=replace(old, channels=kept, codes=codes, _cache={}))
 
 
 def _touch_detail(

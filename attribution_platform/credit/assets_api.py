@@ -92,5 +92,5 @@ def _stack(frames: list[pd.DataFrame], types: dict[str, str]) -> pd.DataFrame:
     kinds = {"varchar": "string", "double": "Float64", "bigint": "Int64"}
     dtypes = {name: kinds[kind] for name, kind in types.items()}
     if not frames:
-        return pd.DataFrame({name: pd.array([], dtype=kind) for name, kind in dtypes.items()})
+        return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in dtypes.items()})
     return pd.concat(frames, ignore_index=True)[list(types)].astype(dtypes)

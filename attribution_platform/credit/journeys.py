@@ -70,10 +70,15 @@ def build_journeys(touches: Touches, conversions: Conversions, channels: list[st
     Args:
         touches: All touches.
         conversions: Conversions of one kind (or all pooled); people without one of these are the non-converting.
-        channels: Sorted names; the code of a channel is its place. Must hold `direct_name(channels)`.
+        channels: Sorted names; the code of a channel is its place. Must hold `direct_name(channels)`
+            where a conversion has no touch.
         lookback_days: Width of the window, both ends included.
+
+    Raises:
+        ValueError: A conversion has no touch and no channel to hold it.
     """
-    direct = channels.index(direct_name(channels))
+    name = direct_name(channels)
+    direct = channels.index(name) if name in channels else None
     window = int(lookback_days * 24 * MICROSECONDS_PER_HOUR)
     order = np.lexsort((touches.campaign, touches.channel, touches.at, touches.person))
     person, at = touches.person[order], touches.at[order]
@@ -101,7 +106,9 @@ def build_journeys(touches: Touches, conversions: Conversions, channels: list[st
     real = found[row] > 0
     index = np.full(len(row), -1, dtype=np.int64)
     index[real] = order[source[real]]
-    codes = np.full(len(row), direct, dtype=np.int64)
+    if direct is None and not real.all():
+        raise ValueError(f"some conversions have no touch and the channels lack {name!r} to hold them")
+    codes = np.full(len(row), direct or 0, dtype=np.int64)
     codes[real] = touches.channel[index[real]]
     hours = np.zeros(len(row))
     hours[real] = (end[row[real]] - touches.at[index[real]]) / MICROSECONDS_PER_HOUR

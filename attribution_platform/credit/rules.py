@@ -23,20 +23,25 @@ PAID_NAMES = frozenset({"display", "cross-network"})
 
 @dataclass(frozen=True)
 class CustomWeights:
-    """Shares of the first, middle and last touch; the rest is shared equally by the others.
+    """Shares of the first, middle and last touch; the rest is shared equally by the others. None: not set apart.
 
     Raises:
         ValueError: A share is negative or the shares exceed 1.
     """
 
-    first: float = 0.0
-    middle: float = 0.0
-    last: float = 0.0
+    first: float | None = None
+    middle: float | None = None
+    last: float | None = None
 
     def __post_init__(self) -> None:
-        shares = (self.first, self.middle, self.last)
-        if min(shares) < 0 or sum(shares) > 1 + 1e-12:
+        shares = [share for share in (self.first, self.middle, self.last) if share is not None]
+        if min(shares, default=0.0) < 0 or self.rest < -1e-12:
             raise ValueError(f"custom weights must be at least 0 and sum to at most 1, not {shares}")
+
+    @property
+    def rest(self) -> float:
+        """What the touches that are not set apart share."""
+        return 1.0 - sum(share for share in (self.first, self.middle, self.last) if share is not None)
 
 
 @dataclass(frozen=True)
@@ -112,18 +117,17 @@ def _shaped(paths: Paths, shape: CustomWeights) -> Floats:
     length = paths.lengths[paths.row_of_touch]
     position = paths.position
     named = [(position == 0, shape.first), (position == length - 1, shape.last)]
-    if shape.middle:
+    if shape.middle is not None:
         # A middle exists only where it is neither the first nor the last touch.
         named.append(((position == length // 2) & (length > 2), shape.middle))
     raw = np.zeros(len(paths.codes))
     is_named = np.zeros(len(paths.codes), dtype=bool)
     for where, share in named:
-        if share:
+        if share is not None:
             raw += where * share
             is_named |= where
     others = sum_by(paths.row_of_touch, ~is_named, paths.rows)[paths.row_of_touch]
-    rest = 1.0 - shape.first - shape.middle - shape.last
-    raw = np.where(is_named, raw, rest / np.maximum(others, 1))
+    raw = np.where(is_named, raw, shape.rest / np.maximum(others, 1))
     # With nothing but zero shares in a short journey (a J with all credit in the middle) fall back to equal shares.
     total = sum_by(paths.row_of_touch, raw, paths.rows)[paths.row_of_touch]
     return _normalise(paths, np.where(total > 1e-12, raw, 1.0))
