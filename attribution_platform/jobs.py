@@ -18,8 +18,12 @@ DESCRIPTIONS: Mapping[str, str] = {
 }
 
 
-def extraction_config(mode: ExtractionMode, enabled_sources: tuple[str, ...]) -> dict[str, Any]:
-    return {"ops": {f"extract_{name}": {"config": {"mode": mode}} for name in enabled_sources}}
+def run_config(job: str, settings: Settings) -> dict[str, Any]:
+    """The job's run configuration: how far back each enabled source is pulled."""
+    if job not in EXTRACTION:
+        return {}
+    mode = EXTRACTION[job]
+    return {"ops": {f"extract_{name}": {"config": {"mode": mode}} for name in settings.enabled_sources}}
 
 
 def build_jobs(settings: Settings) -> list[Any]:
@@ -27,10 +31,10 @@ def build_jobs(settings: Settings) -> list[Any]:
         dg.define_asset_job(
             name,
             selection=dg.AssetSelection.all(),
-            config=extraction_config(mode, settings.enabled_sources),
+            config=run_config(name, settings),
             description=DESCRIPTIONS[name],
         )
-        for name, mode in EXTRACTION.items()
+        for name in EXTRACTION
     ]
     re_estimated = dg.AssetSelection.assets(["credit", "credit_channel_weights"]).downstream()
     jobs.append(dg.define_asset_job("monthly", selection=re_estimated, description=DESCRIPTIONS["monthly"]))

@@ -7,15 +7,15 @@ import fcntl
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 from rich.console import Console
 
+from attribution_platform.jobs import run_config
 from attribution_platform.settings import PROJECT_ROOT, Settings
 
 INSTANCE_FILE = PROJECT_ROOT / "deploy" / "dagster.yaml"
@@ -108,7 +108,7 @@ def _root_cause(error: Any) -> str:
     """The innermost message: Dagster wraps an asset's own exception twice."""
     while error.cause is not None:
         error = error.cause
-    return f"{error.cls_name}: {error.message.strip().splitlines()[-1] if error.message.strip() else ''}"
+    return str(error.message).strip() or str(error.cls_name)
 
 
 def collect(run_id: str, events: Sequence[dg.DagsterEvent], success: bool) -> RunOutcome:
@@ -138,11 +138,19 @@ def run_job(job: str, settings: Settings, console: Console) -> RunOutcome:
     """
     from attribution_platform.definitions import build_defs
 
+    log = settings.data_dir / "logs" / f"{job}.log"
+    # dbt's lines go to the log; ours keep the terminal they had.
+    terminal = Console(file=console.file, soft_wrap=True)
     with exclusive(settings):
         prepare_instance_home(settings)
-        console.print(f"[bold]{job}[/]: loading definitions", highlight=False)
-        definitions = build_defs(settings, loggers={"console": progress_logger(console)})
-        with dg.DagsterInstance.get() as instance:
-            result = definitions.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
-        sys.stdout.flush()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        terminal.print(f"[bold]{job}[/]: loading definitions  [dim]details in {log}[/]", highlight=False)
+        definitions = build_defs(settings, loggers={"console": progress_logger(terminal)})
+        with log.open("w") as details, redirect_stdout(details), dg.DagsterInstance.get() as instance:
+            result = definitions.resolve_job_def(job).execute_in_process(
+                # Named here, or Dagster adds its own log of every event to ours.
+                run_config={**run_config(job, settings), "loggers": {"console": {}}},
+                instance=instance,
+                raise_on_error=False,
+            )
         return collect(result.run_id, result.all_events, result.success)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
 from attribution_platform import keys
+from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.settings import DBT_PROJECT_DIR, Settings
 
 # Tag of the dbt models a pass builds -> name of its Dagster op, in order. dbt adds a model's own tags to its folder's, so a
@@ -136,6 +137,37 @@ def ensure_manifest(settings: Settings) -> Path:
     return project.manifest_path
 
 
+def with_table_facts(events: Iterable[Any], context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
+    """Add row count and columns to every model's event, asked for once when dbt is done.
+
+    dagster-dbt's own fetchers open an adapter a model and parse each model's SQL for column lineage: over 35 models that took
+    five minutes where dbt itself took ten seconds.
+    """
+    finished: list[Any] = []
+    failure: Exception | None = None
+    try:
+        finished.extend(events)
+    except Exception as error:  # what was built before the failure is still to be reported
+        failure = error
+    keys_by_output = {
+        event.output_name: context.asset_key_for_output(event.output_name)
+        for event in finished
+        if isinstance(event, dg.Output)
+    }
+    facts = warehouse.table_facts([(key.path[0], key.path[1]) for key in keys_by_output.values()])
+    for event in finished:
+        if isinstance(event, dg.Output):
+            fact = facts.get(tuple(keys_by_output[event.output_name].path))
+            if fact is not None:
+                schema = dg.TableSchema(columns=[dg.TableColumn(name, kind) for name, kind in fact.columns.items()])
+                event = event.with_metadata(
+                    {**event.metadata, "dagster/row_count": fact.row_count, "dagster/column_schema": schema}
+                )
+        yield event
+    if failure is not None:
+        raise failure
+
+
 @cache
 def build_dbt_assets(settings: Settings) -> tuple[dg.AssetsDefinition, ...]:
     """The three passes as assets."""
@@ -151,17 +183,15 @@ def build_dbt_assets(settings: Settings) -> tuple[dg.AssetsDefinition, ...]:
             dagster_dbt_translator=translator,
             pool=WAREHOUSE_POOL,
         )
-        def _assets(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-            yield from (
-                dbt.cli(
-                    build_arguments("build", settings.dbt_vars()),
-                    context=context,
-                    target_path=settings.data_dir / "dbt",
-                )
-                .stream()
-                .fetch_row_counts()
-                .fetch_column_metadata()
+        def _assets(
+            context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
+        ) -> Iterator[Any]:
+            invocation = dbt.cli(
+                build_arguments("build", settings.dbt_vars()),
+                context=context,
+                target_path=settings.data_dir / "dbt",
             )
+            yield from with_table_facts(invocation.stream(), context, warehouse)
 
         return _assets
 

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,10 +24,17 @@ if TYPE_CHECKING:
     from dagster_snowflake import SnowflakeResource
 
 DUCKDB_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "TimeZone": "UTC",
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """Size and shape of a table: column name to type, in order."""
+
+    row_count: int
+    columns: dict[str, str]
 
 
 class Warehouse(Protocol):
@@ -48,9 +56,23 @@ class Warehouse(Protocol):
         """Rows of a table, raw ones included; 0 when it does not exist yet."""
         ...
 
+    def table_facts(self, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], TableFacts]:
+        """Facts of those of the given (schema, table) pairs that exist."""
+        ...
+
     def publish(self, target: Path) -> int:
         """Make the finished tables readable for others, atomically; returns the bytes published (0 on a server)."""
         ...
+
+
+# Not a start-up option: the time zone is known only once the built-in extension is loaded.
+SESSION = "set TimeZone = 'UTC'"
+
+
+COLUMNS = """
+    select table_schema, table_name, column_name, data_type
+    from information_schema.columns order by table_schema, table_name, ordinal_position
+"""
 
 
 def _identifier(name: str) -> str:
@@ -61,6 +83,26 @@ def _identifier(name: str) -> str:
 
 def _selection(schema: str, table: str, columns: Sequence[str]) -> str:
     return f"select {', '.join(_identifier(name) for name in columns)} from {_identifier(schema)}.{_identifier(table)}"
+
+
+def _facts(warehouse: Warehouse, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], TableFacts]:
+    """Two statements whatever the number of tables."""
+    wanted = set(tables)
+    columns: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in warehouse.query(COLUMNS).itertuples(index=False):
+        key = (str(row.table_schema).lower(), str(row.table_name).lower())
+        if key in wanted:
+            columns.setdefault(key, {})[str(row.column_name).lower()] = str(row.data_type).lower()
+    if not columns:
+        return {}
+    counts = " union all ".join(
+        f"select '{schema}' as table_schema, '{table}' as table_name, n from ({_count(schema, table)}) as counted"
+        for schema, table in columns
+    )
+    return {
+        (row.table_schema, row.table_name): TableFacts(int(row.n), columns[row.table_schema, row.table_name])
+        for row in warehouse.query(counts).itertuples(index=False)
+    }
 
 
 def _count(schema: str, table: str) -> str:
@@ -78,6 +120,7 @@ class DuckDBWarehouse(dg.ConfigurableResource):
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         with DuckDBResource(database=self.path, connection_config=DUCKDB_CONFIG).get_connection() as connection:
             try:
+                connection.execute(SESSION)
                 yield connection
             finally:
                 connection.close()
@@ -115,8 +158,8 @@ class DuckDBWarehouse(dg.ConfigurableResource):
                 return None
             found = connection.execute(
                 "select 1 from information_schema.tables where table_schema = ? and table_name = ?", [schema, table]
-            ).fetchone()
-            return None if found is None else connection.sql(sql).df()
+            ).fetchall()
+            return connection.sql(sql).df() if found else None
 
     @contextmanager
     def _holding(self, schema: str) -> Iterator[duckdb.DuckDBPyConnection | None]:
@@ -131,9 +174,13 @@ class DuckDBWarehouse(dg.ConfigurableResource):
             return
         connection = duckdb.connect(str(landing), read_only=True, config=DUCKDB_CONFIG)
         try:
+            connection.execute(SESSION)
             yield connection
         finally:
             connection.close()
+
+    def table_facts(self, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], TableFacts]:
+        return _facts(self, tables)
 
     def publish(self, target: Path) -> int:
         """Checkpoint, copy, rename: a reader keeps its old file and never sees half of the new one."""
@@ -229,6 +276,9 @@ class SnowflakeWarehouse(dg.ConfigurableResource):
             f"'{_identifier(schema).lower()}' and lower(table_name) = '{_identifier(table).lower()}'"
         )
         return not self.query(sql).empty
+
+    def table_facts(self, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], TableFacts]:
+        return _facts(self, tables)
 
     def publish(self, target: Path) -> int:
         """A server isolates readers itself: dbt swaps each table in whole, nothing is copied."""
