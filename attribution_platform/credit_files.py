@@ -28,7 +28,7 @@ from attribution_platform.credit.journeys import (
     median_cycle_days,
     spread_cost,
 )
-from attribution_platform.credit.paths import Floats, PathError, parse_paths
+from attribution_platform.credit.paths import Floats, PathError, group_paths
 from attribution_platform.credit.recommend import Recommendation, recommend
 from attribution_platform.credit.registry import (
     CREDIT_COLUMNS,
@@ -161,10 +161,9 @@ def _from_paths(file: Path, spend: Path | None, models: Sequence[str], options: 
         raise table.fail(row, "total_conversion_value", f"{value[row]:g} of value without a conversion")
     codes, names = table.text("path")
     try:
-        parsed = parse_paths([names[code] for code in codes], counts, value, nulls)
+        view = group_paths(codes, names, counts, value, nulls)
     except PathError as error:
         raise table.fail(error.row or 0, "path", str(error).split(" ", 2)[-1]) from None
-    view = credit_view(parsed)
     outcomes = run_models(view, models, options)
     won = view.converting()
     columns: dict[str, object] = {

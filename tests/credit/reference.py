@@ -43,7 +43,9 @@ def explicit_removal(paths: Paths, order: int) -> tuple[float, dict[str, float],
         return np.linalg.solve(matrix, payoff)[index[()]]
 
     full = start_values(states)
-    effects = {name: 1 - start_values([s for s in states if name not in s]) / full for name in names}
+    effects = {
+        name: 1 - start_values([s for s in states if name not in s]) / np.where(full == 0, 1, full) for name in names
+    }
     return float(full[0]), {k: float(v[0]) for k, v in effects.items()}, {k: float(v[1]) for k, v in effects.items()}
 
 

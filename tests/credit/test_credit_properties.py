@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import explicit_removal, shapley_by_permutations
 
 from attribution_platform.credit.markov import build_chain, markov
 from attribution_platform.credit.order import choose_order
@@ -28,6 +27,7 @@ from attribution_platform.credit.shapley import (
     zeta,
 )
 from attribution_platform.credit.spread import spread
+from tests.credit.reference import explicit_removal, shapley_by_permutations
 
 NO_INTERVALS = CreditOptions(min_conversions=1, replicates=0)
 NAMES = ["Direct", "Paid Search", "Email", "Display", "Referral"]

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from reference import explicit_removal, reach_worth, shapley_by_permutations
 
 from attribution_platform.credit.markov import build_chain, markov
 from attribution_platform.credit.paths import Paths, parse_paths
 from attribution_platform.credit.registry import DEFAULT_MODELS, MODELS, CreditOptions, credit_view, run_models
 from attribution_platform.credit.rules import RuleOptions, rule_weights
 from attribution_platform.credit.shapley import shapley, shapley_exact
+from tests.credit.reference import explicit_removal, reach_worth, shapley_by_permutations
 
 NO_INTERVALS = CreditOptions(min_conversions=1, replicates=0)
 
