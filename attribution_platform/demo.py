@@ -21,10 +21,19 @@ from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors.ga4_export import write_export
 from dlt_pipelines.sandbox.world import World, WorldConfig, build_world
 
+PODCAST_A_DAY = 45.0
 DEVICES = """
     select distinct identifier_type, identifier, canonical_user_id
     from intermediate.int_identity__resolution where identifier_type = 'device_id'
 """
+
+
+def write_inbox(world: World, folder: Path) -> None:
+    """What the demo company keeps in files: spend on a podcast, which no vendor API of its reports."""
+    folder.mkdir(parents=True, exist_ok=True)
+    days = pd.date_range(world.config.start_on, periods=world.config.days, freq="D")
+    spend = pd.DataFrame({"date": days.date, "platform": "podcast", "campaign": "founders talk", "cost": PODCAST_A_DAY})
+    spend.assign(currency="EUR").to_csv(folder / "spend.csv", index=False)
 
 
 def prepare_sandbox(world: World, folder: Path) -> str:
@@ -34,7 +43,7 @@ def prepare_sandbox(world: World, folder: Path) -> str:
         SQLAlchemy URL of the backend.
     """
     write_export(world, folder / "ga4_export", dialect="extract")
-    world.to_inbox(folder / "inbox")
+    write_inbox(world, folder / "inbox")
     backend = f"sqlite:///{folder / 'backend.sqlite'}"
     world.to_backend(backend)
     world.to_truth(folder / "truth")
@@ -68,13 +77,7 @@ def forget_other_world(settings: Settings, config: WorldConfig) -> bool:
 @contextmanager
 def sandbox_environment(server: SandboxServer, backend: str) -> Iterator[None]:
     """Point every source at the sandbox and hand it the sandbox's credentials, for the length of one run."""
-    values = {
-        **{f"ATTRIBUTION__SOURCES__{name.upper()}__BASE_URL": url for name, url in server.base_urls.items()},
-        "ATTRIBUTION__SOURCES__GA4__TOKEN_URL": f"{server.url}/google_oauth/token",
-        "ATTRIBUTION__SOURCES__GOOGLE_ADS__TOKEN_URL": f"{server.url}/google_oauth/token",
-        "BACKEND_DATABASE_URL": backend,
-        **server.credentials(),
-    }
+    values = {**server.environment(), "BACKEND_DATABASE_URL": backend}
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
