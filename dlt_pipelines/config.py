@@ -131,6 +131,7 @@ class HubspotConfig(HttpSourceConfig):
     api_version: str = "v3"
     # Search lags behind writes.
     settling_days: Days = 1
+    page_size: int = Field(default=100, ge=1, le=100)
     # The portal's own property names; an empty one is not asked for.
     user_id_property: str = "user_id"
     organisation_id_property: str = "organisation_id"

@@ -89,6 +89,8 @@ def pipeline_for(
     dlt.config["normalize.loader_file_format"] = LOADER_FILE_FORMAT
     # A fault inside a load is either the vendor's or ours; repeating the same file does not help.
     dlt.config["load.raise_on_max_retries"] = 2
+    # Loaded files are in the database; keeping them doubles the disk.
+    dlt.config["load.delete_completed_jobs"] = True
     pipelines_dir.mkdir(parents=True, exist_ok=True)
     if destination == "snowflake":
         target = snowflake_destination()

@@ -27,12 +27,10 @@ NAME: Final = "hubspot"
 TOKEN: Final = SecretSpec(
     "HUBSPOT_ACCESS_TOKEN", "private app token with CRM read and, for e-mail events, content scope"
 )
-LIST_PAGE: Final = 100
 SEARCH_PAGE: Final = 200
 SEARCH_LIMIT: Final = 10_000
 EVENT_PAGE: Final = 1000
-# Search does not tell a deal's contacts. Up to so many changed deals are read one by one, more by listing all.
-DEALS_ONE_BY_ONE: Final = 200
+ASSOCIATION_BATCH: Final = 100
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,11 @@ def _records(
 def _list(
     session: VendorSession, config: HubspotConfig, kind: ObjectKind, archived: bool
 ) -> Iterator[Mapping[str, Any]]:
-    params = {"limit": str(LIST_PAGE), "properties": ",".join(kind.properties), "archived": str(archived).lower()}
+    params = {
+        "limit": str(config.page_size),
+        "properties": ",".join(kind.properties),
+        "archived": str(archived).lower(),
+    }
     if kind.associations and not archived:
         params["associations"] = kind.associations
 
@@ -154,43 +156,58 @@ def _next_after(reply: Mapping[str, Any]) -> str | None:
 def _changed(
     session: VendorSession, config: HubspotConfig, kind: ObjectKind, since: datetime
 ) -> Iterator[Mapping[str, Any]]:
-    found = _search(session, config, kind, since)
-    if not kind.associations:
-        yield from found
-        return
-    changed = {str(record["id"]): record for record in found}
-    if len(changed) > DEALS_ONE_BY_ONE:
-        yield from _list(session, config, kind, archived=False)
-        return
-    params = {"properties": ",".join(kind.properties), "associations": kind.associations}
-    for record_id in changed:
-        yield session.get(f"/crm/{config.api_version}/objects/{kind.path}/{record_id}", params)
+    """Changed records; search does not tell what they are associated with, so that is asked for in batches."""
+    batch: list[Mapping[str, Any]] = []
+    for record in _search(session, config, kind, since):
+        if not kind.associations:
+            yield record
+            continue
+        batch.append(record)
+        if len(batch) == ASSOCIATION_BATCH:
+            yield from _with_associations(session, kind, batch)
+            batch = []
+    if batch:
+        yield from _with_associations(session, kind, batch)
+
+
+def _with_associations(
+    session: VendorSession, kind: ObjectKind, records: list[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    reply = session.post(
+        f"/crm/v4/associations/{kind.path}/{kind.associations}/batch/read",
+        {"inputs": [{"id": str(record["id"])} for record in records]},
+    )
+    linked = {
+        str(result["from"]["id"]): [{"id": str(other["toObjectId"])} for other in result.get("to", [])]
+        for result in reply.get("results", [])
+    }
+    for record in records:
+        yield {**record, "associations": {kind.associations: {"results": linked.get(str(record["id"]), [])}}}
 
 
 def _search(
     session: VendorSession, config: HubspotConfig, kind: ObjectKind, since: datetime
 ) -> Iterator[Mapping[str, Any]]:
     """Changed records, oldest change first, started anew from the last change at each 10,000."""
-    start = int(since.timestamp() * 1000)
-    while True:
-        last, count = start, 0
-        for record in _search_once(session, config, kind, start):
-            yield record
-            count += 1
-            last = max(last, _changed_ms(record, kind))
-        if count < SEARCH_LIMIT:
-            return
-        if last == start:
+    start: int | None = int(since.timestamp() * 1000)
+    while start is not None:
+        begun, last, at_limit = start, start, False
+        for page, is_final in _search_pages(session, config, kind, begun):
+            yield from page
+            at_limit = is_final
+            last = max([last, *(_changed_ms(record, kind) for record in page)])
+        if at_limit and last == begun:
             raise VendorError(
                 f"{NAME}: more than {SEARCH_LIMIT} {kind.path} changed in the same millisecond, which search cannot list. "
                 "Refresh this source to list everything."
             )
-        start = last
+        start = last if at_limit else None
 
 
-def _search_once(
+def _search_pages(
     session: VendorSession, config: HubspotConfig, kind: ObjectKind, start_ms: int
-) -> Iterator[Mapping[str, Any]]:
+) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
+    """Pages of one search, each with whether it is the last one that search may show although there are more."""
     question = {
         "filterGroups": [{"filters": [{"propertyName": kind.cursor, "operator": "GTE", "value": str(start_ms)}]}],
         "sorts": [{"propertyName": kind.cursor, "direction": "ASCENDING"}],
@@ -204,12 +221,10 @@ def _search_once(
         )
         following = _next_after(reply)
         # Asking past the limit is an error of the whole call.
-        if following is not None and following.isdigit() and int(following) >= SEARCH_LIMIT:
-            following = None
-        return reply.get("results", []), following
+        at_limit = following is not None and following.isdigit() and int(following) + SEARCH_PAGE > SEARCH_LIMIT
+        return (reply.get("results", []), at_limit), None if at_limit else following
 
-    for page in walk(f"{NAME} {kind.path} search", fetch):
-        yield from page
+    yield from walk(f"{NAME} {kind.path} search", fetch)
 
 
 def _changed_ms(record: Mapping[str, Any], kind: ObjectKind) -> int:
