@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import pandas as pd
 import pyarrow as pa
@@ -122,17 +121,18 @@ def write_export(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     facts = event_facts(world)
+    facts["micros"] = facts["occurred_at"].astype("datetime64[us]").astype("int64")
     last = facts["day"].max() if through is None else through
     facts = facts[facts["day"] <= last]
     if through is not None:
         facts = facts[[_has_arrived(key, day, last) for key, day in zip(facts["event_id"], facts["day"], strict=True)]]
     first_touch = facts.drop_duplicates("device_id").set_index("device_id")
-    rows_of = _Rows(first_touch, _ad_campaigns(world))
+    rows_of = _Rows(first_touch, _ad_campaigns(world), int if dialect == "parquet" else str)
     written = []
     suffix = "parquet" if dialect == "parquet" else "json"
     encode: Callable[[list[dict[str, Any]]], bytes] = {
-        "extract": lambda rows: _ndjson(_without_nulls(row) for row in rows),
-        "console": lambda rows: _ndjson(_with_nulls(row, SCHEMA) for row in rows),
+        "extract": _ndjson,
+        "console": lambda rows: _ndjson([_with_nulls(row, SCHEMA) for row in rows]),
         "parquet": _parquet,
     }[dialect]
     for day, events in facts.groupby("day", sort=True):
@@ -168,47 +168,45 @@ def _ad_campaigns(world: World) -> dict[str, tuple[str, str]]:
 
 
 class _Rows:
-    """Turns event facts into rows of the export schema, numbers still numbers."""
+    """Turns event facts into rows of the export schema; what is null is left out."""
 
-    def __init__(self, first_touch: pd.DataFrame, campaigns: dict[str, tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        first_touch: pd.DataFrame,
+        campaigns: dict[str, tuple[str, str]],
+        whole_number: Callable[[int], int | str],
+    ) -> None:
         self._campaigns = campaigns
-        moments = first_touch["occurred_at"].astype("int64").to_dict()
-        self._first = {
-            device: (int(moments[device]), source, medium, campaign)
-            for device, source, medium, campaign in zip(
-                first_touch.index,
-                first_touch["source"],
-                first_touch["medium"],
-                first_touch["campaign"],
-                strict=True,
-            )
-        }
+        self._int = whole_number  # BigQuery's JSON has INT64 as text
+        columns = (first_touch[name] for name in ("micros", "source", "medium", "campaign"))
+        self._first = dict(zip(first_touch.index, zip(*columns, strict=True), strict=True))
 
     def row(self, event: dict[str, Any]) -> dict[str, Any]:
         url, referrer = text_or_none(event["page_url"]), text_or_none(event["referrer"])
         moment, source, medium, campaign = self._first[event["device_id"]]
         found = campaign_parameters(url)
-        collected = {name: found[parameter] for name, parameter in MANUAL.items() if parameter in found}
         value = None if pd.isna(event["value"]) else float(event["value"])
-        hostname = urlsplit(url).hostname if url else None
+        hostname = {} if event["host"] == "(not set)" else {"hostname": event["host"]}
         row: dict[str, Any] = {
             "event_date": event["date"],
-            "event_timestamp": int(pd.Timestamp(event["occurred_at"]).value // 1000),
+            "event_timestamp": self._int(event["micros"]),
             "event_name": event["event_name"],
-            "event_params": list(_parameters(event, url, referrer, value)),
-            "event_bundle_sequence_id": share_of(event["event_id"], 10**9),
-            "user_id": text_or_none(event["user_id"]),
+            "event_params": [
+                {"key": key, "value": {kind: content}}
+                for key, kind, content in self._parameters(event, url, referrer, value)
+            ],
+            "event_bundle_sequence_id": self._int(share_of(event["event_id"], 10**9)),
             "user_pseudo_id": event["device_id"],
             "privacy_info": {"uses_transient_token": "No"},
             "user_properties": [],
-            "user_first_touch_timestamp": moment,
+            "user_first_touch_timestamp": self._int(int(moment)),
             "user_ltv": {"revenue": 0.0, "currency": "EUR"},
             "device": {
                 "category": event["category"],
                 "operating_system": event["operating_system"],
                 "language": "en-us",
                 "is_limited_ad_tracking": "No",
-                "web_info": {"browser": event["browser"], "hostname": hostname},
+                "web_info": {"browser": event["browser"], **hostname},
             },
             "geo": {"country": event["country"], "metro": "(not set)"},
             # The user's first touch, not this session's: mistaking one for the other is a classic error.
@@ -219,10 +217,14 @@ class _Rows:
             "is_active_user": bool(event["is_engaged"]),
             "items": [],
         }
-        if event["event_name"] == "purchase":
+        if user_id := text_or_none(event["user_id"]):
+            row["user_id"] = user_id
+        if event["event_name"] == "purchase" and value is not None:
             row["ecommerce"] = {"transaction_id": event["event_id"], "purchase_revenue": value}
-        if collected:
-            row["collected_traffic_source"] = collected
+        if found:
+            row["collected_traffic_source"] = {
+                name: found[parameter] for name, parameter in MANUAL.items() if parameter in found
+            }
         if event["medium"] != "(none)":
             row["session_traffic_source_last_click"] = self._last_click(event, found)
         return row
@@ -238,49 +240,27 @@ class _Rows:
             }
         return last_click
 
-
-def _parameters(
-    event: dict[str, Any], url: str | None, referrer: str | None, value: float | None
-) -> Iterator[dict[str, Any]]:
-    def parameter(key: str, kind: str, content: Any) -> dict[str, Any]:
-        return {"key": key, "value": {kind: content}}
-
-    if not pd.isna(event["ga_session_id"]):
-        yield parameter("ga_session_id", "int_value", int(event["ga_session_id"]))
-        yield parameter("ga_session_number", "int_value", int(event["ga_session_number"]))
-    if url:
-        yield parameter("page_location", "string_value", url)
-    if referrer:
-        yield parameter("page_referrer", "string_value", referrer)
-    # Seen as text in one real export and as an integer in another; here rows of one export differ.
-    if event["is_engaged"]:
-        as_text = share_of(event["event_id"], 2) == 0
-        yield parameter("session_engaged", "string_value" if as_text else "int_value", "1" if as_text else 1)
-        yield parameter("engaged_session_event", "int_value", 1)
-    if value is not None:
-        yield parameter("value", "double_value", value)
-        yield parameter("currency", "string_value", "EUR")
-
-
-def _as_json(value: Any) -> Any:
-    """INT64 as text, as BigQuery's JSON has it."""
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, list):
-        return [_as_json(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items()}
-    return value
-
-
-def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_nulls(value) if isinstance(value, dict) else value
-        for key, value in row.items()
-        if value is not None
-    }
+    def _parameters(
+        self, event: dict[str, Any], url: str | None, referrer: str | None, value: float | None
+    ) -> Iterator[tuple[str, str, Any]]:
+        """Key, type and content of each event parameter."""
+        if not pd.isna(event["ga_session_id"]):
+            yield "ga_session_id", "int_value", self._int(int(event["ga_session_id"]))
+            yield "ga_session_number", "int_value", self._int(int(event["ga_session_number"]))
+        if url:
+            yield "page_location", "string_value", url
+        if referrer:
+            yield "page_referrer", "string_value", referrer
+        # Seen as text in one real export and as an integer in another; here rows of one export differ.
+        if event["is_engaged"]:
+            if share_of(event["event_id"], 2) == 0:
+                yield "session_engaged", "string_value", "1"
+            else:
+                yield "session_engaged", "int_value", self._int(1)
+            yield "engaged_session_event", "int_value", self._int(1)
+        if value is not None:
+            yield "value", "double_value", value
+            yield "currency", "string_value", "EUR"
 
 
 def _with_nulls(row: dict[str, Any], fields: pa.Schema | pa.StructType) -> dict[str, Any]:
@@ -298,8 +278,9 @@ def _with_nulls(row: dict[str, Any], fields: pa.Schema | pa.StructType) -> dict[
     return {field.name: full(row.get(field.name), field.type) for field in fields}
 
 
-def _ndjson(rows: Iterator[dict[str, Any]]) -> bytes:
-    lines = [json.dumps(_as_json(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
+def _ndjson(rows: list[dict[str, Any]]) -> bytes:
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+    lines = [encode(row) for row in rows]
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -227,11 +226,10 @@ def date_bounds(query: Query, today: date) -> tuple[date | None, date | None]:
 
 def _day(text: str) -> date:
     try:
-        year, month, day = (int(part) for part in text.split("-"))
-        if not 1 <= day <= calendar.monthrange(year, month)[1]:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             raise ValueError(text)
-        return date(year, month, day)
-    except (ValueError, calendar.IllegalMonthError):
+        return date.fromisoformat(text)
+    except ValueError:
         raise QueryError("INVALID_DATE_FORMAT", f"Invalid date '{text}'. Expected 'YYYY-MM-DD'.") from None
 
 

@@ -6,8 +6,6 @@ stops at 10,000 results and knows no associations, e-mail events count time in m
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import uuid
 from bisect import bisect_right
@@ -31,6 +29,8 @@ from dlt_pipelines.sandbox.vendors.common import (
     bearer,
     epoch_millis,
     json_of,
+    opened,
+    sealed,
 )
 from dlt_pipelines.sandbox.vendors.hubspot_records import VENDOR, Portal, Record, object_kind
 
@@ -332,14 +332,14 @@ def create_app(world: World, faults: Faults) -> Starlette:
     def opaque_page(request: Request, name: str, rows: list[dict[str, Any]], most: int) -> dict[str, Any]:
         limit = _limit(request.query_params.get("limit"), most, most)
         try:
-            cursor = base64.urlsafe_b64decode(request.query_params.get("offset", "")).decode()
+            cursor = opened(request.query_params.get("offset", ""))
             page = cursor_page(faults, VENDOR, request.url.path, len(rows), cursor, limit)
-        except (ValueError, binascii.Error):
+        except ValueError:
             raise _invalid("The offset is not one that this API gave.") from None
         end = page.cursor or str(page.stop)
         return {
             "hasMore": page.cursor is not None,
-            "offset": base64.urlsafe_b64encode(end.encode()).decode(),
+            "offset": sealed(end),
             name: rows[page.start : page.stop],
         }
 

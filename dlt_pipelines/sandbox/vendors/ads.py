@@ -1,0 +1,38 @@
+"""Ad days as an ad platform serves them before they have settled; shared by the ad platforms."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dlt_pipelines.sandbox.faults import Faults
+from dlt_pipelines.sandbox.vendors.common import share_of
+
+SUMS = ("cost_micros", "clicks", "impressions", "conversions", "conversions_value")
+
+
+def restated(frame: pd.DataFrame, faults: Faults, vendor: str, end: pd.Timestamp) -> pd.DataFrame:
+    """Ad days with provisional figures, while ``restated_days`` is on.
+
+    Cost and counts of the last days are scaled, and one ad of ten reports under an id that the final figures
+    no longer have: rows that vanish upstream must vanish downstream.
+    """
+    fault = faults.active(vendor, "restated_days")
+    if fault is None:
+        return frame
+    recent = pd.to_datetime(frame["date"]) >= end - pd.Timedelta(days=fault.days)
+    frame = frame.copy()
+    for column in ("cost_micros", "clicks", "impressions"):
+        scaled = (frame[column] * fault.factor).astype("int64")
+        frame[column] = frame[column].mask(recent, scaled)
+    for column in ("conversions", "conversions_value"):
+        frame[column] = frame[column].mask(recent, (frame[column] * fault.factor).round(2))
+    phantom = frame[recent & frame["ad_id"].astype(str).map(lambda value: share_of(value, 10) == 0)]
+    phantom = phantom.assign(
+        **{name: phantom[name].astype(str) + "9" for name in ("campaign_id", "ad_group_id", "ad_id")}
+    )
+    return pd.concat([frame, phantom], ignore_index=True)
+
+
+def delivered(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows in which something happened: ad platforms leave out days with no delivery."""
+    return table[(table[list(SUMS)] != 0).any(axis=1)]
