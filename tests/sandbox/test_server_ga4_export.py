@@ -99,4 +99,4 @@ def test_an_unchanged_file_is_not_written_again(tiny_world, tmp_path):
 
 def test_an_unknown_form_is_refused(tiny_world, tmp_path):
     with pytest.raises(ValueError, match="known: extract, console, parquet"):
-        write_export(tiny_world, tmp_path, "csv")
+        write_export(tiny_world, tmp_path, "csv")  # type: ignore[arg-type]

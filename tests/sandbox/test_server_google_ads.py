@@ -79,7 +79,9 @@ def test_a_result_with_no_rows_has_no_results(ads):
 def test_pages_and_chunks(ads, monkeypatch):
     monkeypatch.setattr(google_ads, "PAGE", 3)
     query = f"SELECT campaign.id, segments.date, metrics.clicks FROM campaign WHERE {DAYS}"
-    rows, token, sizes = [], None, []
+    rows: list[dict] = []
+    sizes: list[int] = []
+    token = None
     while token is not None or not sizes:
         body = ads(query, **({"pageToken": token} if token else {})).json()
         sizes.append(len(body["results"]))

@@ -15,9 +15,10 @@ def meta(sandbox):
 
     def call(path="act_1001/insights", method="GET", token=token, headers=None, **params):
         sent = {"access_token": token, **params} if token else params
-        place = {"params" if method == "GET" else "data": sent}
         url = f"{sandbox.base_urls['meta_ads']}/v26.0/{path}"
-        return requests.request(method, url, headers=headers, timeout=10, **place)
+        if method == "GET":
+            return requests.get(url, headers=headers, timeout=10, params=sent)
+        return requests.post(url, headers=headers, timeout=10, data=sent)
 
     return call
 
