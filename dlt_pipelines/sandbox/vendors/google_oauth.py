@@ -51,7 +51,7 @@ class TokenAuthority:
         ).decode()
         self.key_id = sandbox_secret("service account key id")
         self.client_email = "reader@sandbox-project.iam.gserviceaccount.com"
-        self.client_id = "407408718192.apps.googleusercontent.com"
+        self.client_id = "100000000001-sandbox.apps.googleusercontent.com"
         self.client_secret = f"GOCSPX-{sandbox_secret('client secret', 28)}"
         self.refresh_tokens = {
             vendor: f"1//0{sandbox_secret(f'{vendor} refresh', 60)}" for vendor in ("ga4", "google_ads")
