@@ -47,9 +47,8 @@ def test_rows_are_typed_hashed_and_once_each(loader, database):
         ("1", loader.hasher.email("ada@example.com"), True, datetime(2026, 8, 1, 10), "a friend, redacted", None),
         ("2", None, False, datetime(2026, 8, 2), None, None),
     ]
-    columns = {name for name, *_ in loader.query("backend", "describe raw_backend.users")}
-    assert "password_hash" not in columns
-    assert "full_name" not in columns
+    stored = {name for name, *_ in loader.query("backend", "describe raw_backend.users")}
+    assert not stored & {"password_hash", "full_name"}
     for path, content in loader.left_behind():
         for plain in (b"ada@example.com", b"Ada@Example.com", b"bob@example.com", b"203.0.113.7", b"Grace"):
             assert plain not in content, path
