@@ -101,8 +101,9 @@ class Reports:
     """Answers queries from the world's ad days and clicks."""
 
     def __init__(self, world: World, faults: Faults) -> None:
-        self._world, self._faults = world, faults
+        self._faults = faults
         self._end, self._today = world_end(world), world_today(world)
+        self._ad_days, self._ad_clicks = _ad_days(world), _ad_clicks(world)
 
     def rows(self, query: Query) -> list[dict[str, Any]]:
         """Result rows in JSON form, in a fixed order.
@@ -170,26 +171,15 @@ class Reports:
             )
 
     def _days(self, query: Query) -> pd.DataFrame:
-        frame = self._world.ad_days
-        frame = frame[frame["platform"].eq("google_ads")]
-        frame = frame.assign(
-            date=pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d"),
-            account_name="Sandbox shop",
-            time_zone=EUROPE,
-            manager=False,
-            status="ENABLED",
-            network="SEARCH",
-        )
-        frame = self._disturbed(frame)
+        frame = self._disturbed(self._ad_days)
         selected = set(query.fields) | {c.field for c in query.conditions}
         # A row of the answer is one resource per combination of the segments that were selected.
         segments = [FIELDS[name].column for name in sorted(query.fields) if name.startswith("segments.")]
         frame = _filtered(frame, [c for c in query.conditions if not is_metric(c.field)], self._today)
         keys = [*RESOURCES[query.resource][1], *segments]
-        others = [c for c in frame.columns if c not in keys and c not in SUMS and c != "day"]
-        sums = [c for c in SUMS if c in frame.columns]
+        others = [c for c in frame.columns if c not in keys and c not in SUMS]
         grouped = frame.groupby(keys, sort=True, dropna=False, as_index=False)
-        table = grouped.agg({**dict.fromkeys(others, "last"), **dict.fromkeys(sums, "sum")})
+        table = grouped.agg({**dict.fromkeys(others, "last"), **dict.fromkeys(SUMS, "sum")})
         if segments and any(is_metric(name) for name in selected):
             table = delivered(table)
         table["ctr"] = table["clicks"] / table["impressions"].where(table["impressions"] > 0)
@@ -204,29 +194,10 @@ class Reports:
         return restated(frame, self._faults, VENDOR, self._end)
 
     def _clicks(self, query: Query) -> pd.DataFrame:
-        clicks = self._world.ad_clicks
-        clicks = clicks[clicks["platform"].eq("google_ads") & clicks["click_id_type"].eq("gclid")]
-        local = clicks["occurred_at"].dt.tz_localize("UTC").dt.tz_convert(EUROPE)
-        table = clicks.assign(
-            date=local.dt.strftime("%Y-%m-%d"),
-            account_id=GOOGLE_ADS_CUSTOMER,
-            currency="EUR",
-            time_zone=EUROPE,
-            account_name="Sandbox shop",
-            manager=False,
-            status="ENABLED",
-            network="SEARCH",
-            clicks=1,
-            ad_group_ad=[
-                f"customers/{GOOGLE_ADS_CUSTOMER}/adGroupAds/{whole(group)}~{whole(ad)}"
-                for group, ad in zip(clicks["ad_group_id"], clicks["ad_id"], strict=True)
-            ],
-        )
-        table = table[
-            on_time(self._faults, VENDOR, self._end, table["click_id"], table["occurred_at"])
-        ].drop_duplicates(["date", "click_id"])
+        table = self._ad_clicks
+        table = table[on_time(self._faults, VENDOR, self._end, table["click_id"], table["occurred_at"])]
         table = _filtered(table, list(query.conditions), self._today)
-        return _sorted(table.sort_values(["occurred_at", "click_id"]), query)
+        return _sorted(table, query)
 
     def _row(self, query: Query, values: dict[str, Any]) -> dict[str, Any]:
         row: dict[str, Any] = {}
@@ -245,6 +216,40 @@ class Reports:
             if shown is not None:
                 node[camel(rest[-1])] = shown
         return row
+
+
+ACCOUNT: dict[str, Any] = {
+    "account_name": "Sandbox shop",
+    "time_zone": EUROPE,
+    "manager": False,
+    "status": "ENABLED",
+    "network": "SEARCH",
+}
+
+
+def _ad_days(world: World) -> pd.DataFrame:
+    frame = world.ad_days
+    frame = frame[frame["platform"].eq("google_ads")]
+    return frame.assign(date=pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d"), **ACCOUNT)
+
+
+def _ad_clicks(world: World) -> pd.DataFrame:
+    """Clicks with a gclid, once a day each, by time; days in the account's time zone."""
+    clicks = world.ad_clicks
+    clicks = clicks[clicks["platform"].eq("google_ads") & clicks["click_id_type"].eq("gclid")]
+    local = clicks["occurred_at"].dt.tz_localize("UTC").dt.tz_convert(EUROPE)
+    table = clicks.assign(
+        date=local.dt.strftime("%Y-%m-%d"),
+        account_id=GOOGLE_ADS_CUSTOMER,
+        currency="EUR",
+        **ACCOUNT,
+        clicks=1,
+        ad_group_ad=[
+            f"customers/{GOOGLE_ADS_CUSTOMER}/adGroupAds/{whole(group)}~{whole(ad)}"
+            for group, ad in zip(clicks["ad_group_id"], clicks["ad_id"], strict=True)
+        ],
+    )
+    return table.sort_values(["occurred_at", "click_id"]).drop_duplicates(["date", "click_id"])
 
 
 def _filtered(frame: pd.DataFrame, conditions: list[Condition], today: date) -> pd.DataFrame:

@@ -39,6 +39,7 @@ from dlt_pipelines.sandbox.vendors.common import (
 VENDOR = "mailchimp"
 MAX_COUNT, DEFAULT_COUNT = 1000, 10
 MAX_CONNECTIONS = 10
+Row = dict[str, Any]
 TYPE = "https://mailchimp.com/developer/marketing/docs/errors/"
 
 
@@ -94,9 +95,17 @@ class Account:
         self.campaigns = campaigns[campaigns["vendor"].eq(VENDOR)].sort_values(["sent_at", "campaign_id"])
         activity = world.email_activity
         activity = activity[activity["vendor"].eq(VENDOR)].sort_values(["occurred_at", "activity_id"])
-        activity = activity.assign(email_id=activity["email"].astype(str).map(email_id))
-        self._activity = dict(tuple(activity.groupby(activity["campaign_id"].astype(str))))
-        self._none = activity.iloc[:0]
+        self._activity = activity.assign(
+            campaign_id=activity["campaign_id"].astype(str), email_id=activity["email"].astype(str).map(email_id)
+        )
+        self._by_campaign = self._grouped(self._activity)
+
+    @staticmethod
+    def _grouped(activity: pd.DataFrame) -> dict[str, list[Row]]:
+        groups: dict[str, list[Row]] = {}
+        for row in records_of(activity):
+            groups.setdefault(row["campaign_id"], []).append(row)
+        return groups
 
     def campaign(self, campaign_id: str) -> dict[str, Any]:
         """One campaign's row.
@@ -109,27 +118,24 @@ class Account:
             raise MISSING
         return records_of(found)[0]
 
-    def activity(self, campaign_id: str) -> pd.DataFrame:
-        """Everything that happened to one campaign's e-mails, as far as Mailchimp knows it yet."""
-        rows = self._activity.get(campaign_id, self._none)
-        return rows[on_time(self._faults, VENDOR, self._end, rows["activity_id"], rows["occurred_at"])]
+    def activity(self, campaign_id: str) -> list[Row]:
+        """Everything that happened to one campaign's e-mails, in time order, as far as Mailchimp knows it yet."""
+        if self._faults.active(VENDOR, "late_rows") is None:
+            return self._by_campaign.get(campaign_id, [])
+        rows = self._activity[self._activity["campaign_id"].eq(campaign_id)]
+        return records_of(rows[on_time(self._faults, VENDOR, self._end, rows["activity_id"], rows["occurred_at"])])
 
-    def emails(self, campaign_id: str, since: pd.Timestamp | None) -> list[tuple[str, pd.DataFrame]]:
+    def emails(self, campaign_id: str, since: pd.Timestamp | None) -> list[tuple[str, list[Row]]]:
         """Recipients and their activity (opens, clicks, bounces), by member id.
 
         With ``since``, only those with activity after it; without, everyone the campaign was sent to.
         """
-        rows = self.activity(campaign_id)
-        sent = rows.drop_duplicates("email_id").sort_values("email_id")
-        rows = rows[rows["action"].ne("sent")]
-        if since is not None:
-            rows = rows[rows["occurred_at"] > since]
-            sent = sent[sent["email_id"].isin(rows["email_id"])]
-        groups = dict(tuple(rows.groupby("email_id")))
-        return [
-            (str(address), groups.get(key, self._none))
-            for address, key in zip(sent["email"], sent["email_id"], strict=True)
-        ]
+        emails: dict[str, tuple[str, list[Row]]] = {}
+        for row in self.activity(campaign_id):
+            _, entries = emails.setdefault(row["email_id"], (str(row["email"]), []))
+            if row["action"] != "sent" and (since is None or row["occurred_at"] > since):
+                entries.append(row)
+        return [emails[key] for key in sorted(emails) if since is None or emails[key][1]]
 
 
 def _campaign(row: dict[str, Any]) -> dict[str, Any]:
@@ -162,10 +168,10 @@ def _campaign(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _report(row: dict[str, Any], activity: pd.DataFrame) -> dict[str, Any]:
+def _report(row: Row, activity: list[Row]) -> dict[str, Any]:
     def count(action: str) -> tuple[int, int]:
-        rows = activity[activity["action"].eq(action)]
-        return len(rows), int(rows["email_id"].nunique())
+        members = [entry["email_id"] for entry in activity if entry["action"] == action]
+        return len(members), len(set(members))
 
     sent = whole(row["emails_sent"])
     opens, unique_opens = count("open")
@@ -322,7 +328,7 @@ def create_app(world: World, faults: Faults) -> Starlette:
     def email_activity(request: Request) -> dict[str, Any]:
         row = account.campaign(request.path_params["campaign_id"])
 
-        def show(item: tuple[str, pd.DataFrame]) -> dict[str, Any]:
+        def show(item: tuple[str, list[Row]]) -> dict[str, Any]:
             address, rows = item
             return {
                 "campaign_id": str(row["campaign_id"]),
@@ -330,7 +336,7 @@ def create_app(world: World, faults: Faults) -> Starlette:
                 "list_is_active": True,
                 "email_id": email_id(address),
                 "email_address": address,
-                "activity": [_action(entry) for entry in records_of(rows)],
+                "activity": [_action(entry) for entry in rows],
                 "_links": [],
             }
 
@@ -343,16 +349,16 @@ def create_app(world: World, faults: Faults) -> Starlette:
     def sent_to(request: Request) -> dict[str, Any]:
         row = account.campaign(request.path_params["campaign_id"])
 
-        def show(item: tuple[str, pd.DataFrame]) -> dict[str, Any]:
+        def show(item: tuple[str, list[Row]]) -> dict[str, Any]:
             address, rows = item
-            opens = rows[rows["action"].eq("open")]
-            last_open = {} if opens.empty else {"last_open": iso_offset(opens["occurred_at"].max())}
+            opens = [entry["occurred_at"] for entry in rows if entry["action"] == "open"]
+            last_open = {"last_open": iso_offset(max(opens))} if opens else {}
             return {
                 "email_id": email_id(address),
                 "email_address": address,
                 "merge_fields": {},
                 "vip": False,
-                "status": "hard" if rows["action"].eq("bounce").any() else "sent",
+                "status": "hard" if any(entry["action"] == "bounce" for entry in rows) else "sent",
                 "open_count": len(opens),
                 **last_open,
                 "campaign_id": str(row["campaign_id"]),
