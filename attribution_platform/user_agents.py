@@ -1,0 +1,248 @@
+"""What a user agent is: device, browser, operating system, bot or not, and the app around an in-app browser.
+
+Pure: text in, frame out. Families come from the ua-parser library and its maintained lists. Bots and in-app browsers come
+from the rules below, written for this project: the library names only half of the crawlers on public lists and few apps.
+Meant for distinct user agents: one costs about half a millisecond, so parse each text once and join by hash.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+import pandas as pd
+
+RULES_VERSION = "2026-10.1"
+
+COLUMN_TYPES: dict[str, str] = {
+    "user_agent_hash": "varchar",
+    "user_agent": "varchar",
+    "device_type": "varchar",
+    "browser": "varchar",
+    "operating_system": "varchar",
+    "is_bot": "boolean",
+    "is_in_app_browser": "boolean",
+    "in_app_browser": "varchar",
+    "parser_version": "varchar",
+}
+
+
+def _any_of(*groups: str) -> re.Pattern[str]:
+    return re.compile("|".join(groups))
+
+
+# ---- bots: every rule reads the lower-cased text ---------------------------------------------------------------------
+
+# Parts of people's agents that carry a machine's word: phone models, a shop's name, a browser's own home page.
+_INNOCENT = _any_of(
+    r"cubot[ _-]?\w*",
+    r"(?<=; )[^;()]*(?= build/)",
+    r"build/[^;) ]*",
+    r"\.net clr [\d.]+",
+    r"fubotv|banca caboto|feedback|searchbar|search toolbar|qqdownload|qtwebengine|mozacfetch|duckduckgo/\d+|pinterestbot(?=/ios)",
+    r"embedded ?web ?browser[^;)]*|tuneup html client|embeddedwb[^;)]*|https?://bsalsa\.com[^;)]*",
+    r"https?://www\.(?:xbmc|kodi)\.(?:org|tv)[^)]*",
+)
+
+# What machines call themselves. Believed in any agent, an imitated phone's included.
+_MACHINE = _any_of(
+    r"bot(?![a-z])|bots\b|[a-z]bot[a-z]{0,3}\b|robot|crawl|spider|spyder|slurp|scrap[eiy]|sniff|harvest",
+    r"archiv|headless|phantomjs|selenium|cypress/|puppeteer|playwright|webdriver|slimerjs|htmlunit|wkhtml",
+    r"lighthouse|page ?speed|gtmetrix|ptst\b|pingdom|uptime|statuscake|synthetic|dareboost|catchpoint|gomez|neustar|debugbear",
+    r"preview|thumb(?:nail|shot|or)|screen-?shot|snapshot|websnap|unfurl|iframely|embed(?:ly|er)|metauri|favicon|imgsizer",
+    r"-google\b|google-|google(?:other|producer|weblight|docs|bot|messages)|apis-google|mediapartners|adsbot|feedfetcher",
+    r"externalhit|externalagent|facebookcatalog|meta-external|(?:^|\()whatsapp/\d",
+    r"validat|monitor|wechatdevtools|like gecko; (?!compatible; amzn)|like gecko, (?!safari)[a-z]|\banonymous\b|adbeat|censys|shodan|scope3",
+    r"downloader/|httpscheck|extractor/|tester/|newsblur/|httrack|nutch|heritrix|larbin|ia_archiver|python|urllib|aiohttp|libwww-perl|go-http|node-fetch|\bcurl/|\bwget",
+)
+
+# Words that also name people's phone apps (a scanner, a wallet, a job search): believed only outside a phone's agent.
+_TOOL = _any_of(
+    # fetching and indexing
+    r"index(?:er|ing)|\bindex|fetch|download|grab|\bsuck|scrap|scoop|extract|collect|gather|walker|\bworm|hunter|digger|miner\b",
+    r"mirror|offline|teleport|webcopier|copier|mechanize|jeeves|capture|search|seek|finder|discover|explorer/|locator|archive",
+    # measuring and testing
+    r"speed ?(?:index|curve|test|insights|demon)|\bping|check|test(?:er|ing|locally)|\bload(?:impact|er|test)|siege|jmeter|bench",
+    r"monit|webmon|probe|status|analy[sz]|audit|inspect|report|metric|optimi[sz]|verif|grader|rigor|dejaclick|hardenize|silktide",
+    r"w3c[ _-]|link ?tiger|criticalcss|keyword|semantic|classif|readable|collapsify|marketgoo|hotjar|newrelic|datadog",
+    # security
+    r"scan|nmap|nikto|sqlmap|masscan|zgrab|nuclei|nessus|qualys|openvas|burp|exploit|vulnerab|security|abuse|watchtowr|foregenix",
+    r"complian|plagi|copyright|brand|reputation|survey|research|intelli|evidence|policy",
+    # feeds and mail fetchers
+    r"feed|rss|syndic|aggregat|news ?(?:reader|blur|now)|\breader|podcast|atomshell",
+    # libraries and plumbing
+    r"agent(?![a-z])|engine\b|worker|daemon|library|\bclient\b|toolkit|proxy|gateway|transcod|translat|cache|render|splash",
+    r"httpx|http[_-]?(?:client|request|lib|unit|get|kit|ful)|\bhttp\b|libwww|lwp|requests|perl|ruby|\bjava/|jakarta|\bphp|curb",
+    r"golang|okhttp|axios|node(?:\.js)?[/ ]|nodejs|\bgot/|guzzle|winhttp|reqwest|undici|postman|insomnia|mapper",
+    # services
+    r"yandex(?!search|browser|mobile)[a-z]|baidu(?!boxapp|browser|hd)|sogou (?:web|pic|news|inst|head|orion)|mail\.ru/|yahoo!",
+    r"daum(?:oa)?[/ ]\d|\bseo|majestic|wappalyzer|builtwith|netcraft|semrush|wordpress|drupal|joomla|magento|typo3|hubspot",
+    r"domain|hosting|whois|\bdns|\bssl\b|certificate|cloudflare|akamai|amazonaws|fastly|webmaster|site(?:map|lock|improve)|manus",
+)
+
+# A way to reach the operator. People's agents carry none.
+_CONTACT = _any_of(
+    r"https?:",
+    r"\bwww\.[a-z0-9-]+\.[a-z]",
+    r"[\w.+-]+(?:@|\[at\]|\(at\))[\w-]+\.[a-z]{2,}",
+    r"\b[\w-]+ at [\w-]+ (?:dot|\[dot\]) [a-z]{2,}",
+    r"\+[a-z0-9-]+\.[a-z]{2,}",
+)
+
+# A phone, a tablet, a television, or a browser older than most bots.
+_PEOPLES_DEVICE = _any_of(
+    r"android|iphone|ipad|ipod|windows phone|blackberry|nokia|midp|ucweb|series ?60|symbian|naver\(|cfnetwork/|smart-?tv",
+    r"lynx/|ncsa_mosaic|goggalaxy|viber\b|camino|seamonkey|elinks|w3m",
+)
+
+# How people's agents begin.
+_PEOPLES_START = _any_of(
+    r"^(?:mozill|opera|\[fban|outlook|postbox|thunderbird|voyager|onebrowser|pinterest/|dalvik|ucweb|applewebkit|mobilesafari|safari|com\.apple|springboard|networkingextension|microsoft office|(?:word|excel|powerpoint)/|mozacfetch)",
+    r"^(?:blackberry|nokia|sonyericsson|samsung|sec-|lg[-/ e]|mot[-o]|htc|zte|huawei|alcatel|sagem|sharp|sanyo|sie-|panasonic|philips)",
+    r"^(?:pantech|benq|vodafone|docomo|kddi|softbank|j-phone|portalmmm|palm|oppo|vivo|xiaomi|lenovo|tcl|hisense|untrusted/)",
+    r"^(?:lynx|links \(|elinks|w3m|netsurf|dillo|icab|ibrowse|amiga|ncsa_mosaic|netscape|konqueror|galeon|camino|seamonkey|fennec)",
+    r"^(?:roku|appletv|playstation|ps[345]application|nintendo|xbox|xbmc|kodi|vlc|itunes|spotify|hulu|netflix|sonos|linux upnp|goggalaxy)",
+    r"^(?:quicktime|applecoremedia|stagefright|windows-media|nsplayer|winamp|googleapp/|[a-z ]+/[\d.]+ \(?(?:android|iphone|ios|linux; ?android))",
+)
+_APP = _any_of(
+    r"cfnetwork/|darwin/|\(linux; ?(?:u; ?)?android|android[ /;)]|iphone|ipad|\bios[ /]?\d|windows phone|\btvos|smart-?tv|j2me|midp",
+    r"\[mac ?os",
+)
+_PLATFORM = _any_of(
+    r"windows|win(?:9[58x]|32|64|ce)|macintosh|mac_|mac ?os|linux|x11|android|iphone|ipad|ipod|symb|series ?[46]0|s60|cros |bsd|sunos",
+    r"solaris|irix|aix|hp-ux|os/2|beos|haiku|amiga|morphos|aros|risc os|syllable|qnx|playstation|nintendo|xbox|blackberry|bb10",
+    r"playbook|we?b0?os|tizen|bada|kaios|msie|trident|palm|java|j2me|midp|konqueror|netcast|bravia|viera|maemo|meego|kindle|mobile",
+    r"tablet|\btv\b|nokia|brew|cygwin|opera|crkey|charon|unix|gecko/|us-government|platform; rv|ms-?office|version/[\d.]+ safari/",
+)
+# A single bare word, such as "chrome" or "ipad", is nobody's browser.
+_BARE = re.compile(r"^[a-z]+$")
+
+
+def _is_bot(text: str) -> bool:
+    rest = _INNOCENT.sub(" ", text)
+    if _MACHINE.search(rest) or _CONTACT.search(rest) or _BARE.match(text):
+        return True
+    if not _PEOPLES_DEVICE.search(text) and _TOOL.search(rest):
+        return True
+    if not _PEOPLES_START.match(text) and not _APP.search(text):
+        return True
+    return text.startswith("mozilla") and not _PLATFORM.search(text)
+
+
+# ---- in-app browsers -------------------------------------------------------------------------------------------------
+
+# Ordered: an app's own mark before its family's, `webview` last. Names are those of seeds/channel_sources.csv.
+_APPS: tuple[tuple[str, str], ...] = (
+    ("instagram", r"\binstagram \d|\binstagram\b.*scale="),
+    ("threads", r"\bbarcelona \d"),
+    ("messenger", r"messengerforios|messengerlite|fb_iab/messenger|orca-android|fban/mess"),
+    ("facebook", r"fban/|fbav/|fb_iab/|fbios|metaiab|\[fb"),
+    ("tiktok", r"musical_ly|bytedancewebview|bytelocale|\btrill_|\btiktok|aweme"),
+    ("linkedin", r"linkedinapp"),
+    ("pinterest", r"\[?pinterest/|pinterest for"),
+    ("snapchat", r"\bsnapchat[/ ]"),
+    ("twitter", r"twitter for |twitterandroid|\[?twitter/"),
+    ("reddit", r"\breddit/|reddit for |\bredditandroid"),
+    ("wechat", r"micromessenger"),
+    ("weibo", r"\bweibo\b|weibo__"),
+    ("qq", r"\bqq/\d"),
+    ("line", r"\bline/\d"),
+    ("kakaotalk", r"kakaotalk"),
+    ("naver", r"naver\(inapp"),
+    ("whatsapp", r"waios/|wa4a/|\bwhatsapp/\d.*(?:mozilla|webkit)"),
+    ("telegram", r"telegram-android|telegram-ios|\btelegram/\d"),
+    ("viber", r"\bviber\b"),
+    ("discord", r"\bdiscord/\d"),
+    ("slack", r"\bslack(?:_ssb)?/\d"),
+    ("microsoft teams", r"\bteams(?:mobile)?[-/]\d|teamsmobile"),
+    ("vk", r"\bvkandroidapp|\bvkclient|\bvk-?app"),
+    ("quora", r"\bquora \d|quora/"),
+    ("flipboard", r"\bflipboard[/-]"),
+    ("google", r"\bgsa/\d|googleapp/"),
+    ("duckduckgo app", r"duckduckgo/\d(?!.*version/.*safari/.*ddg)"),
+    ("baidu", r"baiduboxapp"),
+    ("yahoo", r"yahoomobile|yjapp"),
+)
+_APP_RULES = tuple((name, re.compile(pattern)) for name, pattern in _APPS)
+# Android marks every embedded view; iOS ones leave out the Safari or Version token that every browser carries.
+_ANDROID_VIEW = re.compile(r"; ?wv\)|; wv;")
+_IOS_VIEW = re.compile(r"(?:iphone|ipad|ipod).*applewebkit/")
+
+
+def _in_app_browser(text: str) -> str | None:
+    for name, rule in _APP_RULES:
+        if rule.search(text):
+            return name
+    if _ANDROID_VIEW.search(text) or (_IOS_VIEW.search(text) and "safari/" not in text and "opt/" not in text):
+        return "webview"
+    return None
+
+
+# ---- devices ---------------------------------------------------------------------------------------------------------
+
+_TABLET = re.compile(
+    r"ipad|tablet(?! pc)|kindle|silk/(?!.*mobile)|playbook|nexus (?:7|9|10)\b|\bsm-[tx]\d|\bgt-p\d|transformer"
+)
+_MOBILE = re.compile(
+    r"iphone|ipod|mobile|windows phone|blackberry|bb10|opera m(?:ini|obi)|midp|symb|series ?60|nokia|kaios|ucweb|phone"
+)
+_OTHER = re.compile(
+    r"smart-?tv|\btv\b|appletv|roku|playstation|xbox|nintendo|crkey|netcast|bravia|web0s|hbbtv|aft[a-z]\w* build"
+)
+_DESKTOP = re.compile(r"windows|macintosh|mac os x|linux|x11|cros |bsd|sunos|darwin|konqueror|msie")
+
+
+def _device_type(text: str, is_bot: bool) -> str:
+    if is_bot:
+        return "bot"
+    if _OTHER.search(text):
+        return "other"
+    if _TABLET.search(text) or ("android" in text and "mobile" not in text and "firefox" not in text):
+        return "tablet"
+    if _MOBILE.search(text) or "android" in text:
+        return "mobile"
+    return "desktop" if _DESKTOP.search(text) else "other"
+
+
+# ---- the frame -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _library() -> tuple[Any, str]:
+    # Imported here: loading its rules costs 0.3 s that `attribution --help` should not pay.
+    import ua_parser
+
+    versions = "+".join(metadata.version(name) for name in ("ua-parser", "ua-parser-builtins"))
+    return ua_parser.parse, f"ua-parser {versions}; rules {RULES_VERSION}"
+
+
+def parse_user_agents(user_agents: Iterable[str | None]) -> pd.DataFrame:
+    """One row per distinct user agent, in order of first appearance; empty and null texts are left out.
+
+    Columns are those of `COLUMN_TYPES`: `user_agent_hash` is the md5 of the text as given, `device_type` one of desktop,
+    mobile, tablet, bot, other; `in_app_browser` is a source name, `webview` for an unknown app, null outside one. A bot is
+    never an in-app browser.
+    """
+    parse, version = _library()
+    rows = []
+    for user_agent in dict.fromkeys(text for text in user_agents if isinstance(text, str) and text.strip()):
+        text = user_agent.strip().lower()
+        known = parse(user_agent)
+        is_bot = _is_bot(text)
+        app = None if is_bot else _in_app_browser(text)
+        rows.append(
+            (
+                hashlib.md5(user_agent.encode(), usedforsecurity=False).hexdigest(),
+                user_agent,
+                _device_type(text, is_bot),
+                known.user_agent.family if known.user_agent else None,
+                known.os.family if known.os else None,
+                is_bot,
+                app is not None,
+                app,
+                version,
+            )
+        )
+    return pd.DataFrame(rows, columns=list(COLUMN_TYPES))
