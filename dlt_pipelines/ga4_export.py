@@ -24,6 +24,7 @@ _FILE: Final = re.compile(
     r"^events_(?P<intraday>intraday_)?(?P<day>\d{8})(?:[^.]*)\.(?P<kind>json|jsonl|ndjson|parquet)(?P<gz>\.gz)?$"
 )
 PARQUET_ROWS: Final = 10_000
+_ENCODE: Final = json.JSONEncoder().encode
 # Written as text in some rows and as a number in others of the same export.
 _FLIPPING: Final = frozenset({"session_engaged"})
 
@@ -112,7 +113,7 @@ def event_row(record: Mapping[str, Any], day: date, hasher: Hasher) -> dict[str,
         record.get("user_pseudo_id"),
         record["event_name"],
         timestamp,
-        json.dumps({key: str(value) for key, value in sorted(params.items())}),
+        _ENCODE({key: str(value) for key, value in sorted(params.items())}),
     )
     return {
         # Keyed, because parameters and device ids are guessable.

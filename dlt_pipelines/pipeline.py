@@ -19,7 +19,7 @@ from dlt.common.destination import Destination
 from dlt.common.pipeline import LoadInfo
 
 from dlt_pipelines.config import ExtractionWindow, SourceConfig
-from dlt_pipelines.privacy import Hasher
+from dlt_pipelines.privacy import Hasher, scrub_text
 from dlt_pipelines.spec import SecretSpec, SourceSpec
 
 LOG = logging.getLogger(__name__)
@@ -128,8 +128,8 @@ def run_source(
         ExtractionFailed: with the underlying problem's message; nothing of this run was merged.
     """
     pipeline = pipeline_for(spec.name, landing_dir, pipelines_dir, destination)
-    start_afresh(pipeline)
     try:
+        start_afresh(pipeline)
         source = spec.build(config, window, hasher)
         if resources is not None:
             source = source.with_resources(*resources)
@@ -137,7 +137,7 @@ def run_source(
         info.raise_on_failed_jobs()
     except Exception as error:
         # dlt wraps the cause in a page of advice that hides it.
-        raise ExtractionFailed(f"{spec.name}: {root_cause(error)}") from None
+        raise ExtractionFailed(f"{spec.name}: {explain(error)}") from None
     result = LoadResult(spec.name, _rows(spec, pipeline), _load_ids(info))
     LOG.info("%s: %s", spec.name, ", ".join(f"{name} {rows}" for name, rows in result.rows.items()) or "nothing new")
     return result
@@ -147,6 +147,16 @@ def start_afresh(pipeline: dlt.Pipeline) -> None:
     """Drop the working folder and take state and schema from the destination, as the last finished load left them."""
     pipeline.drop()
     pipeline.sync_destination()
+
+
+def explain(error: BaseException) -> str:
+    """The root cause in words, free of addresses and of dlt's advice."""
+    cause = root_cause(error)
+    text = scrub_text(str(cause))
+    if isinstance(cause, KeyError):
+        return f"the vendor's reply lacks the field {text}; its format changed. Nothing of this source was written."
+    ours = type(cause).__module__.startswith("dlt_pipelines.")
+    return text if ours and text else f"{type(cause).__name__}: {text}"
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 HASH_KEY_VARIABLE = "ATTRIBUTION_HASH_KEY"
@@ -50,6 +51,7 @@ class HashKeyError(RuntimeError):
     """The hash key is missing or too short."""
 
 
+@lru_cache(maxsize=10_000)
 def is_personal_key(key: str) -> bool:
     """Whether a query or parameter key announces personal data, whatever its spelling."""
     return re.sub(r"[\s_\-.\[\]]", "", unquote_plus(key)).lower() in PERSONAL_KEYS
@@ -161,7 +163,8 @@ class Hasher:
 
     def digest(self, text: str) -> str:
         """HMAC of a text as it stands."""
-        return hmac.digest(self._key, text.encode(), hashlib.sha256).hex()
+        # Half an emoji, cut off by a vendor, is no valid UTF-8 and must not stop a load.
+        return hmac.digest(self._key, text.encode(errors="surrogatepass"), hashlib.sha256).hex()
 
     def email(self, value: str) -> str | None:
         return self._of(normalise_email(value))

@@ -284,6 +284,21 @@ def test_nothing_plain_reaches_the_table_through_a_treated_column(hasher):
         Shaper("s", ADS, hasher).table([{"date": "2026-09-01", "account": "a", "ad": "x", "cost": "1,5"}])
 
 
+def test_half_an_emoji_does_not_stop_a_load(loader):
+    loader.load(people_spec([{"id": "1", "name": "caf\u00e9 \ud83d"}], []), SourceConfig())
+    assert loader.query("made_up", "select name from raw_made_up.people") == [("café ?",)]
+
+
+def test_a_reply_without_an_expected_field_is_told_in_words(loader):
+    def build(config, asked, hasher):
+        empty: dict[str, Any] = {}
+        pull = lambda moment: [{"id": empty["key"]}]  # noqa: E731
+        return make_source("made_up", [cursor_resource("made_up", PEOPLE, asked, hasher, lag=timedelta(1), pull=pull)])
+
+    with pytest.raises(ExtractionFailed, match="lacks the field 'key'"):
+        loader.load(SourceSpec("made_up", "Made up", SourceConfig, (PEOPLE,), (), build), SourceConfig())
+
+
 def kill_in_the_middle(folder, moment):
     """Load files in a child and kill it: while extracting, before loading, or in the middle of the merge."""
 
