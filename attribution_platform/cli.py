@@ -98,6 +98,10 @@ def credit(
         int,
         typer.Option(min=1, help="Under this many conversions a data-driven model says so instead of a number."),
     ] = 1000,
+    markov_order: Annotated[int, typer.Option(min=0, max=4, help="1 to 4; 0 chooses by held-out likelihood.")] = 1,
+    replicates: Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 leaves the intervals empty.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    b2b: Annotated[bool, typer.Option(help="Accounts buy, not single people; only the recommendation asks.")] = False,
 ) -> None:
     """Credit channels from your own files, with every model and its interval. Needs no set-up."""
     from attribution_platform.credit_files import CreditInputError, credit_command
@@ -112,6 +116,10 @@ def credit(
             lookback_days=lookback_days,
             half_life_days=half_life_days,
             min_conversions=min_conversions,
+            markov_order=markov_order,
+            replicates=replicates,
+            seed=seed,
+            b2b=b2b,
         )
     except CreditInputError as error:
         fail(str(error))

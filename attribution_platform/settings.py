@@ -239,6 +239,7 @@ class Settings(BaseSettings):
             "lookback_days": self.attribution.lookback_days,
             "conversions": [conversion.model_dump(exclude_none=True) for conversion in self.conversions],
             "channel_rules": [rule.model_dump(exclude_none=True) for rule in self.channel_rules],
+            "min_volume": self.alerts.thresholds.min_volume,
             "identity_ip_window_enabled": self.attribution.identity_ip_window,
         }
 

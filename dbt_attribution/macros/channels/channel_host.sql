@@ -6,7 +6,8 @@
             lower(trim({{ value }})) not in (
                 '',
                 '-',
-                '$direct',
+                {#- In two parts: the Snowflake connector reads `$name` as a session variable, quoted or not. -#}
+                '$' || 'direct',
                 '(data not available)',
                 '(direct)',
                 '(none)',

@@ -1,7 +1,8 @@
 with
     credit as (
         {% for model in ["first_touch", "last_touch", "multi_touch", "data_driven"] %}
-            select * from {{ ref("int_attribution__" ~ model) }}
+            select *
+            from {{ ref("int_attribution__" ~ model) }}
             {% if not loop.last %}
                 union all
             {% endif %}

@@ -1,5 +1,6 @@
 {{ config(schema="intermediate") }}
--- Path weights spread back to the touches of every converting journey. A model that had too little data for a conversion type has
+-- Path weights spread back to the touches of every converting journey. A model that had too little data for
+-- a conversion type has
 -- no weights for it, and then no row here either: an absent number, not a guess.
 with
     weights as (
@@ -30,4 +31,4 @@ with
             and journeys.position - paths.skipped = weights.position
     )
 
-{{ conserve_credit("raw_credit") }}
+    {{ conserve_credit("raw_credit") }}

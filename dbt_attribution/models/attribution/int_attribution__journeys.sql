@@ -1,5 +1,6 @@
 {{ config(schema="intermediate") }}
--- Converting journeys with what credit needs: one row a touch, positions precomputed, so that every rule model and every change of
+-- Converting journeys with what credit needs: one row a touch, positions precomputed, so that every rule
+-- model and every change of
 -- half-life is one streaming pass.
 select
     journeys.journey_id,

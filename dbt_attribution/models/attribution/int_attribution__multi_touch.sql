@@ -5,7 +5,8 @@ with
             *,
             -- Measured from the last touch, or a touch of last year would underflow to nothing.
             power(
-                cast(0.5 as double), (hours_before_conversion - last_touch_hours) / (24.0 * {{ var("half_life_days") }})
+                cast(0.5 as double),
+                (hours_before_conversion - last_touch_hours) / (24.0 * {{ var("half_life_days") }})
             ) as decay
         from {{ ref("int_attribution__journeys") }}
     ),
@@ -54,4 +55,4 @@ with
         {% endfor %}
     )
 
-{{ conserve_credit("long") }}
+    {{ conserve_credit("long") }}

@@ -13,7 +13,8 @@ with
         group by 1, 2, 3, 4, 5
     ),
 
-    -- A model that answered for a conversion type and gave a cell nothing said zero; one that did not answer said nothing.
+    -- A model that answered for a conversion type and gave a cell nothing said zero; one that did not
+    -- answer said nothing.
     answered as (
         select conversion_type, count(distinct model_type) as models from cells group by conversion_type
     )

@@ -16,7 +16,9 @@
             {{ conversion_revenue(conversion, ["amount"]) }} as revenue,
             currency
         from {{ ref("stg_backend__subscriptions") }}
-        {% if conversion.get("product") -%} where product = {{ text_or_null(conversion.get("product")) }} {%- endif %}
+        {% if conversion.get("product") -%}
+            where product = {{ text_or_null(conversion.get("product")) }}
+        {%- endif %}
         {% if not loop.last %}
             union all
         {% endif %}

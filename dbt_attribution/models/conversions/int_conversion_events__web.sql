@@ -14,7 +14,8 @@
                 )
         ),
 
-        -- The product's own backend and the analytics tag both record a sign-up. The analytics row counts; the
+        -- The product's own backend and the analytics tag both record a sign-up. The analytics row counts;
+        -- the
         -- backend's counts only where the tag was blocked, that is, where no analytics row of the same device
         -- or user lies within an hour.
         seen_twice as (
@@ -23,9 +24,7 @@
             inner join
                 events as analytics
                 on backend.event_name = analytics.event_name
-                and (
-                    backend.device_id = analytics.device_id or backend.user_id = analytics.user_id
-                )
+                and (backend.device_id = analytics.device_id or backend.user_id = analytics.user_id)
                 and abs({{ seconds_between("analytics.occurred_at", "backend.occurred_at") }}) <= 3600
             where backend.source = 'backend' and analytics.source <> 'backend'
         ),

@@ -1,17 +1,28 @@
 with
     events as (
-        select * from {{ ref("int_conversion_events__web") }}
+        select *
+        from {{ ref("int_conversion_events__web") }}
         union all
-        select * from {{ ref("int_conversion_events__crm") }}
+        select *
+        from {{ ref("int_conversion_events__crm") }}
         union all
-        select * from {{ ref("int_conversion_events__subscription") }}
+        select *
+        from {{ ref("int_conversion_events__subscription") }}
         union all
-        select * from {{ ref("int_conversion_events__file") }}
+        select *
+        from {{ ref("int_conversion_events__file") }}
     ),
 
     -- One row a conversion and kind of identifier it carries, most telling first.
     identifiers as (
-        select conversion_type, source, source_id, converted_at, 1 as trust, 'user_id' as identifier_type, user_id as identifier
+        select
+            conversion_type,
+            source,
+            source_id,
+            converted_at,
+            1 as trust,
+            'user_id' as identifier_type,
+            user_id as identifier
         from events
         where user_id is not null
         union all
@@ -29,7 +40,11 @@ with
     ),
 
     persons as (
-        select identifiers.conversion_type, identifiers.source, identifiers.source_id, resolution.canonical_user_id
+        select
+            identifiers.conversion_type,
+            identifiers.source,
+            identifiers.source_id,
+            resolution.canonical_user_id
         from identifiers
         inner join
             {{ ref("int_identity__resolution") }} as resolution

@@ -8,9 +8,7 @@ with
         from {{ ref("fx_rates") }}
     ),
 
-    reporting as (
-        select rate_on, rate_to_eur from rates where currency = '{{ var("reporting_currency") }}'
-    )
+    reporting as (select rate_on, rate_to_eur from rates where currency = '{{ var("reporting_currency") }}')
 
 select
     rates.currency,

@@ -23,7 +23,8 @@ select
     conversions.converted_at,
     {{ reporting_date("conversions.converted_at") }} as converted_on
 from {{ ref("int_conversions__unified") }} as conversions
-left join {{ ref("int_identity__persons") }} as persons on conversions.canonical_user_id = persons.canonical_user_id
+left join
+    {{ ref("int_identity__persons") }} as persons on conversions.canonical_user_id = persons.canonical_user_id
 left join
     {{ ref("int_fx__rates") }} as rates
     on conversions.original_currency = rates.currency

@@ -1,4 +1,5 @@
--- One journey a conversion, and one a person and conversion type that did not convert. A touch may stand in several journeys:
+-- One journey a conversion, and one a person and conversion type that did not convert. A touch may stand in
+-- several journeys:
 -- every conversion in whose window it lies.
 with
     touches as (select * from {{ ref("fct_touchpoints") }}),
@@ -22,7 +23,8 @@ with
             touches
             on conversions.canonical_user_id = touches.canonical_user_id
             and touches.occurred_at <= conversions.converted_at
-            and touches.occurred_at >= {{ add_days("conversions.converted_at", "-conversions.lookback_days") }}
+            and touches.occurred_at
+            >= {{ add_days("conversions.converted_at", "-conversions.lookback_days") }}
     ),
 
     -- A conversion nobody saw coming is Direct: left out, its credit would vanish from every total.
@@ -39,7 +41,8 @@ with
             conversions.converted_at as occurred_at,
             conversions.converted_at
         from conversions
-        left join (select distinct conversion_id from converting) as touched
+        left join
+            (select distinct conversion_id from converting) as touched
             on conversions.conversion_id = touched.conversion_id
         where touched.conversion_id is null
     ),
@@ -69,7 +72,8 @@ with
 
     not_converting as (
         select
-            {{ hash_id(["'open'", "unconverted.conversion_type", "unconverted.canonical_user_id"]) }} as journey_id,
+            {{ hash_id(["'open'", "unconverted.conversion_type", "unconverted.canonical_user_id"]) }}
+            as journey_id,
             cast(null as {{ type_of("text") }}) as conversion_id,
             unconverted.canonical_user_id,
             unconverted.conversion_type,
@@ -83,15 +87,19 @@ with
         inner join
             touches
             on unconverted.canonical_user_id = touches.canonical_user_id
-            and touches.occurred_at >= {{ add_days("unconverted.last_touch_at", "-unconverted.lookback_days") }}
+            and touches.occurred_at
+            >= {{ add_days("unconverted.last_touch_at", "-unconverted.lookback_days") }}
     ),
 
     journeys as (
-        select *, 'touch' as origin from converting
+        select *, 'touch' as origin
+        from converting
         union all
-        select *, 'none' from untouched
+        select *, 'none'
+        from untouched
         union all
-        select *, 'touch' from not_converting
+        select *, 'touch'
+        from not_converting
     )
 
 select

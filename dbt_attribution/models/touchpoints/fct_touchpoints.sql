@@ -17,7 +17,8 @@ with
             sessions.session_id,
             'session' as origin
         from {{ ref("int_sessions__detected") }} as sessions
-        inner join {{ ref("int_sessions__channels") }} as channels on sessions.session_id = channels.session_id
+        inner join
+            {{ ref("int_sessions__channels") }} as channels on sessions.session_id = channels.session_id
         -- A hop through a payment page or between our own domains is no new touch.
         where channels.channel <> 'Internal'
     ),
@@ -42,9 +43,11 @@ with
     ),
 
     touches as (
-        select * from visits
+        select *
+        from visits
         union all
-        select * from email_clicks
+        select *
+        from email_clicks
     )
 
 select

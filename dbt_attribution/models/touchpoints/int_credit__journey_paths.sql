@@ -3,7 +3,8 @@
 {%- set longest = 100 -%}
 with
     touches as (
-        select *, greatest(journey_length - {{ longest }}, 0) as skipped from {{ ref("fct_journey_touchpoints") }}
+        select *, greatest(journey_length - {{ longest }}, 0) as skipped
+        from {{ ref("fct_journey_touchpoints") }}
     ),
 
     paths as (

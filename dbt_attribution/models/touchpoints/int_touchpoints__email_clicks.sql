@@ -1,5 +1,6 @@
 {{ config(schema="intermediate") }}
--- Clicks in e-mails that the web tracking did not see: no session of that person came by Email within half an hour.
+-- Clicks in e-mails that the web tracking did not see: no session of that person came by Email within half
+-- an hour.
 with
     clicks as (
         select
@@ -10,12 +11,19 @@ with
             coalesce(campaigns.title, activity.campaign_id) as campaign,
             activity.campaign_id as artifact_id
         from {{ ref("stg_mailchimp__email_activity") }} as activity
-        left join {{ ref("stg_mailchimp__campaigns") }} as campaigns on activity.campaign_id = campaigns.campaign_id
+        left join
+            {{ ref("stg_mailchimp__campaigns") }} as campaigns on activity.campaign_id = campaigns.campaign_id
         where activity.action = 'click'
 
         union all
 
-        select email_event_id, 'hubspot', email_hash, occurred_at, coalesce(campaign_name, campaign_id), campaign_id
+        select
+            email_event_id,
+            'hubspot',
+            email_hash,
+            occurred_at,
+            coalesce(campaign_name, campaign_id),
+            campaign_id
         from {{ ref("stg_hubspot__email_events") }}
         where action = 'click' and not coalesce(is_filtered, false)
 
@@ -39,7 +47,8 @@ with
     email_sessions as (
         select sessions.canonical_user_id, sessions.started_at
         from {{ ref("int_sessions__detected") }} as sessions
-        inner join {{ ref("int_sessions__channels") }} as channels on sessions.session_id = channels.session_id
+        inner join
+            {{ ref("int_sessions__channels") }} as channels on sessions.session_id = channels.session_id
         where channels.channel = 'Email'
     ),
 

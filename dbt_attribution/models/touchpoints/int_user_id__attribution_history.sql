@@ -19,4 +19,5 @@ select
         partition by touches.canonical_user_id order by touches.occurred_at, touches.touchpoint_id
     ) as previous_channel
 from {{ ref("fct_touchpoints") }} as touches
-left join {{ ref("int_identity__persons") }} as persons on touches.canonical_user_id = persons.canonical_user_id
+left join
+    {{ ref("int_identity__persons") }} as persons on touches.canonical_user_id = persons.canonical_user_id

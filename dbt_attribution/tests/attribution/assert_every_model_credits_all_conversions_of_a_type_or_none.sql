@@ -8,7 +8,9 @@ with
     ),
 
     happened as (
-        select conversion_type, count(*) as happened from {{ ref("fct_conversions") }} group by conversion_type
+        select conversion_type, count(*) as happened
+        from {{ ref("fct_conversions") }}
+        group by conversion_type
     )
 
 select credited.*, happened.happened

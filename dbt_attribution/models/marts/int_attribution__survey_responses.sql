@@ -1,0 +1,59 @@
+{{ config(schema="intermediate") }}
+-- What people said brought them, in our channels. The longest phrase of the mapping found in an answer decides.
+with
+    answers as (
+        select 'user_id' as identifier_type, user_id as identifier, 'backend' as source, customer_source, created_at
+        from {{ ref("stg_backend__users") }}
+        union all
+        select 'contact_id', contact_id, 'hubspot', customer_source, created_at
+        from {{ ref("stg_hubspot__contacts") }}
+        union all
+        select 'contact_id', contact_id, 'files', customer_source, created_at
+        from {{ ref("stg_files__contacts") }}
+    ),
+
+    persons as (
+        select
+            resolution.canonical_user_id,
+            answers.source,
+            answers.created_at,
+            lower(trim(answers.customer_source)) as response
+        from answers
+        inner join
+            {{ ref("int_identity__resolution") }} as resolution
+            on answers.identifier_type = resolution.identifier_type
+            and answers.identifier = resolution.identifier
+        where trim(answers.customer_source) <> '' and answers.created_at is not null
+        -- A person asked twice has answered once: the first answer is closest to the event.
+        qualify
+            row_number() over (
+                partition by resolution.canonical_user_id
+                order by answers.created_at, answers.source, answers.customer_source
+            )
+            = 1
+    ),
+
+    mapped as (
+        select persons.canonical_user_id, mapping.channel
+        from persons
+        inner join
+            {{ ref("customer_source_mapping") }} as mapping
+            on persons.response like '%' || mapping.response || '%'
+        qualify
+            row_number() over (
+                partition by persons.canonical_user_id order by length(mapping.response) desc, mapping.response
+            )
+            = 1
+    )
+
+select
+    persons.canonical_user_id,
+    persons.source,
+    persons.response,
+    coalesce(mapped.channel, 'Unassigned') as said_channel,
+    users.first_touch_channel as seen_channel,
+    persons.created_at as answered_at,
+    {{ reporting_date("persons.created_at") }} as answered_on
+from persons
+left join mapped on persons.canonical_user_id = mapped.canonical_user_id
+left join {{ ref("canonical_users") }} as users on persons.canonical_user_id = users.canonical_user_id

@@ -1,0 +1,5 @@
+{{
+    daily_performance(
+        [{"name": "channel", "spend": "ad.channel", "touch": "touch.channel"}]
+    )
+}}

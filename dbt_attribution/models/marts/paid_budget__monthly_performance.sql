@@ -1,0 +1,1 @@
+{{ period_performance("month") }}
