@@ -1,4 +1,4 @@
-"""The channel rules of dbt_attribution as plain DuckDB SQL, rendered from the very macro files that dbt compiles.
+"""The channel rules of dbt_attribution as plain SQL, rendered from the very macro files that dbt compiles.
 
 Only what those macros ask of dbt is provided here (var, ref, adapter.dispatch, target, errors). Rendering takes 0.1 s;
 `dbt compile` takes over 5 s and needs a warehouse. A test holds the two renderings equal.
@@ -39,13 +39,17 @@ def _macro_text() -> str:
 class ChannelMacros:
     """The macros, callable by name, for one set of custom rules and own domains.
 
-    Relations named by `ref` are bare table names: load the seeds of `SEEDS` under their own names.
+    Relations named by `ref` are bare table names: load the seeds of `SEEDS` under their own names. `dialect` is duckdb or
+    snowflake.
 
     Raises:
         ChannelRuleError: when a rendered macro refuses a custom rule.
     """
 
-    def __init__(self, channel_rules: Sequence[Mapping[str, str]] = (), own_domains: Sequence[str] = ()) -> None:
+    def __init__(
+        self, channel_rules: Sequence[Mapping[str, str]] = (), own_domains: Sequence[str] = (), dialect: str = "duckdb"
+    ) -> None:
+        self._dialect = dialect
         variables: dict[str, Any] = {
             "channel_rules": [dict(rule) for rule in channel_rules],
             "own_domains": list(own_domains),
@@ -54,14 +58,14 @@ class ChannelMacros:
         environment.globals.update(
             var=variables.__getitem__,
             ref=lambda name: name,
-            target=SimpleNamespace(type="duckdb"),
+            target=SimpleNamespace(type=dialect),
             adapter=SimpleNamespace(dispatch=self._dispatch),
             exceptions=SimpleNamespace(raise_compiler_error=_raise),
         )
         self._module: TemplateModule = environment.from_string(_macro_text()).module
 
     def _dispatch(self, name: str, _package: str) -> Callable[..., str]:
-        return getattr(self._module, f"duckdb__{name}")  # type: ignore[no-any-return]
+        return getattr(self._module, f"{self._dialect}__{name}")
 
     def render(self, macro: str, *arguments: Any) -> str:
         """The SQL text of one macro call."""

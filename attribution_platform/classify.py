@@ -217,7 +217,7 @@ def _statements(
     by_lower = {column.strip().lower(): column for column in columns}
 
     def cell(canonical: str) -> str:
-        return f"cast({_quoted(given[canonical])} as varchar)" if canonical in given else "cast(null as varchar)"
+        return f"cast(input.{_quoted(given[canonical])} as varchar)" if canonical in given else "cast(null as varchar)"
 
     url = cell("landing_url")
 
@@ -229,7 +229,7 @@ def _statements(
     def click_id(parameter: str) -> str:
         value = macros.render("click_id_value", macros.render("url_parameter", url, parameter))
         if parameter in by_lower:
-            column = f"cast({_quoted(by_lower[parameter])} as varchar)"
+            column = f"cast(input.{_quoted(by_lower[parameter])} as varchar)"
             return f"coalesce({macros.render('click_id_value', column)}, {value})"
         return value
 
@@ -256,14 +256,14 @@ def _statements(
 
 
 def _write(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    kind = "parquet" if path.suffix.lower() in PARQUET else "csv, header"
+    kind = "parquet" if path.suffix.lower() in PARQUET else "csv, header true"
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
+        target = temporary.replace("'", "''")
         connection.execute(
-            f"copy (select * exclude (visit_id__) from classified order by visit_id__) to '{temporary.replace(chr(39), chr(39) * 2)}' "
-            f"(format {kind})"
+            f"copy (select * exclude (visit_id__) from classified order by visit_id__) to '{target}' (format {kind})"
         )
         # mkstemp makes the file private; the user's own umask decides for what they asked to be written.
         mask = os.umask(0)

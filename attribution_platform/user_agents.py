@@ -41,7 +41,8 @@ _INNOCENT = _any_of(
     r"(?<=; )[^;()]*(?= build/)",
     r"build/[^;) ]*",
     r"\.net clr [\d.]+",
-    r"fubotv|banca caboto|feedback|searchbar|search toolbar|qqdownload|qtwebengine|mozacfetch|duckduckgo/\d+|pinterestbot(?=/ios)",
+    r"fubotv|banca caboto|feedback|searchbar|search toolbar|qqdownload|qtwebengine|mozacfetch",
+    r"duckduckgo/\d+|pinterestbot(?=/ios)",
     r"embedded ?web ?browser[^;)]*|tuneup html client|embeddedwb[^;)]*|https?://bsalsa\.com[^;)]*",
     r"https?://www\.(?:xbmc|kodi)\.(?:org|tv)[^)]*",
 )
@@ -50,36 +51,52 @@ _INNOCENT = _any_of(
 _MACHINE = _any_of(
     r"bot(?![a-z])|bots\b|[a-z]bot[a-z]{0,3}\b|robot|crawl|spider|spyder|slurp|scrap[eiy]|sniff|harvest",
     r"archiv|headless|phantomjs|selenium|cypress/|puppeteer|playwright|webdriver|slimerjs|htmlunit|wkhtml",
-    r"lighthouse|page ?speed|gtmetrix|ptst\b|pingdom|uptime|statuscake|synthetic|dareboost|catchpoint|gomez|neustar|debugbear",
-    r"preview|thumb(?:nail|shot|or)|screen-?shot|snapshot|websnap|unfurl|iframely|embed(?:ly|er)|metauri|favicon|imgsizer",
-    r"-google\b|google-|google(?:other|producer|weblight|docs|bot|messages)|apis-google|mediapartners|adsbot|feedfetcher",
+    r"lighthouse|page ?speed|gtmetrix|ptst\b|pingdom|uptime|statuscake|synthetic|dareboost|catchpoint",
+    r"gomez|neustar|debugbear",
+    r"preview|thumb(?:nail|shot|or)|screen-?shot|snapshot|websnap|unfurl|iframely|embed(?:ly|er)",
+    r"metauri|favicon|imgsizer",
+    r"-google\b|google-|google(?:other|producer|weblight|docs|bot|messages)|apis-google|mediapartners",
+    r"adsbot|feedfetcher",
     r"externalhit|externalagent|facebookcatalog|meta-external|(?:^|\()whatsapp/\d",
-    r"validat|monitor|wechatdevtools|like gecko; (?!compatible; amzn)|like gecko, (?!safari)[a-z]|\banonymous\b|adbeat|censys|shodan|scope3",
-    r"downloader/|httpscheck|extractor/|tester/|newsblur/|httrack|nutch|heritrix|larbin|ia_archiver|python|urllib|aiohttp|libwww-perl|go-http|node-fetch|\bcurl/|\bwget",
+    r"validat|monitor|wechatdevtools|like gecko; (?!compatible; amzn)|like gecko, (?!safari)[a-z]",
+    r"\banonymous\b|adbeat|censys|shodan|scope3",
+    r"downloader/|httpscheck|extractor/|tester/|newsblur/|httrack|nutch|heritrix|larbin|ia_archiver",
+    r"python|urllib|aiohttp|libwww-perl|go-http|node-fetch|\bcurl/|\bwget",
 )
 
 # Words that also name people's phone apps (a scanner, a wallet, a job search): believed only outside a phone's agent.
 _TOOL = _any_of(
     # fetching and indexing
-    r"index(?:er|ing)|\bindex|fetch|download|grab|\bsuck|scrap|scoop|extract|collect|gather|walker|\bworm|hunter|digger|miner\b",
-    r"mirror|offline|teleport|webcopier|copier|mechanize|jeeves|capture|search|seek|finder|discover|explorer/|locator|archive",
+    r"index(?:er|ing)|\bindex|fetch|download|grab|\bsuck|scrap|scoop|extract|collect|gather|walker",
+    r"\bworm|hunter|digger|miner\b",
+    r"mirror|offline|teleport|webcopier|copier|mechanize|jeeves|capture|search|seek|finder|discover",
+    r"explorer/|locator|archive",
     # measuring and testing
-    r"speed ?(?:index|curve|test|insights|demon)|\bping|check|test(?:er|ing|locally)|\bload(?:impact|er|test)|siege|jmeter|bench",
-    r"monit|webmon|probe|status|analy[sz]|audit|inspect|report|metric|optimi[sz]|verif|grader|rigor|dejaclick|hardenize|silktide",
-    r"w3c[ _-]|link ?tiger|criticalcss|keyword|semantic|classif|readable|collapsify|marketgoo|hotjar|newrelic|datadog",
+    r"speed ?(?:index|curve|test|insights|demon)|\bping|check|test(?:er|ing|locally)",
+    r"\bload(?:impact|er|test)|siege|jmeter|bench",
+    r"monit|webmon|probe|status|analy[sz]|audit|inspect|report|metric|optimi[sz]|verif|grader|rigor",
+    r"dejaclick|hardenize|silktide",
+    r"w3c[ _-]|link ?tiger|criticalcss|keyword|semantic|classif|readable|collapsify|marketgoo|hotjar",
+    r"newrelic|datadog",
     # security
-    r"scan|nmap|nikto|sqlmap|masscan|zgrab|nuclei|nessus|qualys|openvas|burp|exploit|vulnerab|security|abuse|watchtowr|foregenix",
+    r"scan|nmap|nikto|sqlmap|masscan|zgrab|nuclei|nessus|qualys|openvas|burp|exploit|vulnerab",
+    r"security|abuse|watchtowr|foregenix",
     r"complian|plagi|copyright|brand|reputation|survey|research|intelli|evidence|policy",
     # feeds and mail fetchers
     r"feed|rss|syndic|aggregat|news ?(?:reader|blur|now)|\breader|podcast|atomshell",
     # libraries and plumbing
-    r"agent(?![a-z])|engine\b|worker|daemon|library|\bclient\b|toolkit|proxy|gateway|transcod|translat|cache|render|splash",
-    r"httpx|http[_-]?(?:client|request|lib|unit|get|kit|ful)|\bhttp\b|libwww|lwp|requests|perl|ruby|\bjava/|jakarta|\bphp|curb",
+    r"agent(?![a-z])|engine\b|worker|daemon|library|\bclient\b|toolkit|proxy|gateway|transcod",
+    r"translat|cache|render|splash",
+    r"httpx|http[_-]?(?:client|request|lib|unit|get|kit|ful)|\bhttp\b|libwww|lwp|requests|perl|ruby",
+    r"\bjava/|jakarta|\bphp|curb",
     r"golang|okhttp|axios|node(?:\.js)?[/ ]|nodejs|\bgot/|guzzle|winhttp|reqwest|undici|postman|insomnia|mapper",
     # services
-    r"yandex(?!search|browser|mobile)[a-z]|baidu(?!boxapp|browser|hd)|sogou (?:web|pic|news|inst|head|orion)|mail\.ru/|yahoo!",
-    r"daum(?:oa)?[/ ]\d|\bseo|majestic|wappalyzer|builtwith|netcraft|semrush|wordpress|drupal|joomla|magento|typo3|hubspot",
-    r"domain|hosting|whois|\bdns|\bssl\b|certificate|cloudflare|akamai|amazonaws|fastly|webmaster|site(?:map|lock|improve)|manus",
+    r"yandex(?!search|browser|mobile)[a-z]|baidu(?!boxapp|browser|hd)",
+    r"sogou (?:web|pic|news|inst|head|orion)|mail\.ru/|yahoo!",
+    r"daum(?:oa)?[/ ]\d|\bseo|majestic|wappalyzer|builtwith|netcraft|semrush|wordpress|drupal|joomla",
+    r"magento|typo3|hubspot",
+    r"domain|hosting|whois|\bdns|\bssl\b|certificate|cloudflare|akamai|amazonaws|fastly|webmaster",
+    r"site(?:map|lock|improve)|manus",
 )
 
 # A way to reach the operator. People's agents carry none.
@@ -93,28 +110,41 @@ _CONTACT = _any_of(
 
 # A phone, a tablet, a television, or a browser older than most bots.
 _PEOPLES_DEVICE = _any_of(
-    r"android|iphone|ipad|ipod|windows phone|blackberry|nokia|midp|ucweb|series ?60|symbian|naver\(|cfnetwork/|smart-?tv",
+    r"android|iphone|ipad|ipod|windows phone|blackberry|nokia|midp|ucweb|series ?60|symbian|naver\(",
+    r"cfnetwork/|smart-?tv",
     r"lynx/|ncsa_mosaic|goggalaxy|viber\b|camino|seamonkey|elinks|w3m",
 )
 
 # How people's agents begin.
 _PEOPLES_START = _any_of(
-    r"^(?:mozill|opera|\[fban|outlook|postbox|thunderbird|voyager|onebrowser|pinterest/|dalvik|ucweb|applewebkit|mobilesafari|safari|com\.apple|springboard|networkingextension|microsoft office|(?:word|excel|powerpoint)/|mozacfetch)",
-    r"^(?:blackberry|nokia|sonyericsson|samsung|sec-|lg[-/ e]|mot[-o]|htc|zte|huawei|alcatel|sagem|sharp|sanyo|sie-|panasonic|philips)",
-    r"^(?:pantech|benq|vodafone|docomo|kddi|softbank|j-phone|portalmmm|palm|oppo|vivo|xiaomi|lenovo|tcl|hisense|untrusted/)",
-    r"^(?:lynx|links \(|elinks|w3m|netsurf|dillo|icab|ibrowse|amiga|ncsa_mosaic|netscape|konqueror|galeon|camino|seamonkey|fennec)",
-    r"^(?:roku|appletv|playstation|ps[345]application|nintendo|xbox|xbmc|kodi|vlc|itunes|spotify|hulu|netflix|sonos|linux upnp|goggalaxy)",
-    r"^(?:quicktime|applecoremedia|stagefright|windows-media|nsplayer|winamp|googleapp/|[a-z ]+/[\d.]+ \(?(?:android|iphone|ios|linux; ?android))",
+    r"^(?:mozill|opera|\[fban|outlook|postbox|thunderbird|voyager|onebrowser|pinterest/|dalvik|ucweb)",
+    r"^(?:applewebkit|mobilesafari|safari|com\.apple|springboard|networkingextension|microsoft office)",
+    r"^(?:(?:word|excel|powerpoint)/|mozacfetch)",
+    r"^(?:blackberry|nokia|sonyericsson|samsung|sec-|lg[-/ e]|mot[-o]|htc|zte|huawei|alcatel|sagem|sharp)",
+    r"^(?:sanyo|sie-|panasonic|philips)",
+    r"^(?:pantech|benq|vodafone|docomo|kddi|softbank|j-phone|portalmmm|palm|oppo|vivo|xiaomi|lenovo|tcl)",
+    r"^(?:hisense|untrusted/)",
+    r"^(?:lynx|links \(|elinks|w3m|netsurf|dillo|icab|ibrowse|amiga|ncsa_mosaic|netscape|konqueror|galeon)",
+    r"^(?:camino|seamonkey|fennec)",
+    r"^(?:roku|appletv|playstation|ps[345]application|nintendo|xbox|xbmc|kodi|vlc|itunes|spotify|hulu)",
+    r"^(?:netflix|sonos|linux upnp|goggalaxy)",
+    r"^(?:quicktime|applecoremedia|stagefright|windows-media|nsplayer|winamp|googleapp/)",
+    r"^(?:[a-z ]+/[\d.]+ \(?(?:android|iphone|ios|linux; ?android))",
 )
 _APP = _any_of(
-    r"cfnetwork/|darwin/|\(linux; ?(?:u; ?)?android|android[ /;)]|iphone|ipad|\bios[ /]?\d|windows phone|\btvos|smart-?tv|j2me|midp",
+    r"cfnetwork/|darwin/|\(linux; ?(?:u; ?)?android|android[ /;)]|iphone|ipad|\bios[ /]?\d",
+    r"windows phone|\btvos|smart-?tv|j2me|midp",
     r"\[mac ?os",
 )
 _PLATFORM = _any_of(
-    r"windows|win(?:9[58x]|32|64|ce)|macintosh|mac_|mac ?os|linux|x11|android|iphone|ipad|ipod|symb|series ?[46]0|s60|cros |bsd|sunos",
-    r"solaris|irix|aix|hp-ux|os/2|beos|haiku|amiga|morphos|aros|risc os|syllable|qnx|playstation|nintendo|xbox|blackberry|bb10",
-    r"playbook|we?b0?os|tizen|bada|kaios|msie|trident|palm|java|j2me|midp|konqueror|netcast|bravia|viera|maemo|meego|kindle|mobile",
-    r"tablet|\btv\b|nokia|brew|cygwin|opera|crkey|charon|unix|gecko/|us-government|platform; rv|ms-?office|version/[\d.]+ safari/",
+    r"windows|win(?:9[58x]|32|64|ce)|macintosh|mac_|mac ?os|linux|x11|android|iphone|ipad|ipod|symb",
+    r"series ?[46]0|s60|cros |bsd|sunos",
+    r"solaris|irix|aix|hp-ux|os/2|beos|haiku|amiga|morphos|aros|risc os|syllable|qnx|playstation",
+    r"nintendo|xbox|blackberry|bb10",
+    r"playbook|we?b0?os|tizen|bada|kaios|msie|trident|palm|java|j2me|midp|konqueror|netcast|bravia",
+    r"viera|maemo|meego|kindle|mobile",
+    r"tablet|\btv\b|nokia|brew|cygwin|opera|crkey|charon|unix|gecko/|us-government|platform; rv",
+    r"ms-?office|version/[\d.]+ safari/",
 )
 # A single bare word, such as "chrome" or "ipad", is nobody's browser.
 _BARE = re.compile(r"^[a-z]+$")

@@ -31,15 +31,16 @@
 {% macro channel_host(value) -%}
     case
         when
-            {{ matches("lower(" ~ value ~ ")", "^([a-z]+://)?([^/?#]*[.])?(x|twitter)[.]com/i/grok([/?#]|$)") }}
+            {{ matches("lower(" ~ value ~ ")", "^([a-z]+://)?([^/?#]*[.])?(x|twitter)[.]com(:[0-9]+)?/i/grok([/?#]|$)") }}
         then 'grok.com'
-        when {{ matches("lower(" ~ value ~ ")", "^([a-z]+://)?([^/?#]*[.])?bing[.]com/chat([/?#]|$)") }}
+        when
+            {{ matches("lower(" ~ value ~ ")", "^([a-z]+://)?([^/?#]*[.])?bing[.]com(:[0-9]+)?/chat([/?#]|$)") }}
         then 'copilot.microsoft.com'
         when {{ matches("lower(" ~ value ~ ")", "^([a-z]+://)?huggingface[.]co/chat([/?#]|$)") }}
         then 'chat.huggingface.co'
         else
             nullif(
-                rtrim(
+                regexp_replace(
                     {{
                         extract_group(
                             "regexp_replace(regexp_replace(regexp_replace("
@@ -48,7 +49,8 @@
                             "^([^/:?#]+)",
                         )
                     }},
-                    '.'
+                    '[.]+$',
+                    ''
                 ),
                 ''
             )

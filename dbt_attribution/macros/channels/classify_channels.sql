@@ -422,4 +422,4 @@
 {%- endmacro %}
 
 {#- Written into every row, so that a change of rules can be told from a change of traffic. -#}
-{% macro channel_taxonomy_version() -%} 2026 - 10.1{%- endmacro %}
+{% macro channel_taxonomy_version() -%} {{ "2026-10.1" }} {%- endmacro %}

@@ -1,14 +1,14 @@
 {#- The user's own channel rules (var channel_rules), checked here because a misspelled key would otherwise match everything
     or nothing without a word. -#}
-{% macro matches_any_case(value, pattern) -%}
-    {{ adapter.dispatch("matches_any_case", "attribution")(value, pattern) }}
+{#- Found anywhere in the value, whatever the case. `literal` has its single quotes doubled already. -#}
+{% macro matches_any_case(value, literal) -%}
+    {{ adapter.dispatch("matches_any_case", "attribution")(value, literal) }}
 {%- endmacro %}
-{% macro duckdb__matches_any_case(value, pattern) -%}
-    regexp_matches({{ value }}, '{{ pattern | replace("'", "''") }}', 'i')
+{% macro duckdb__matches_any_case(value, literal) -%}
+    regexp_matches({{ value }}, '{{ literal }}', 'i')
 {%- endmacro %}
-{% macro snowflake__matches_any_case(value, pattern) -%}
-    {%- set literal = pattern | replace("\\", "\\\\") | replace("'", "''") -%}
-    regexp_instr({{ value }}, '{{ literal }}', 1, 1, 0, 'i') > 0
+{% macro snowflake__matches_any_case(value, literal) -%}
+    regexp_instr({{ value }}, '{{ literal | replace("\\", "\\\\") }}', 1, 1, 0, 'i') > 0
 {%- endmacro %}
 
 {#- Condition of one rule over the columns of classify_channels' `evidence`; every given pattern must be found. -#}
@@ -22,7 +22,8 @@
     } -%}
     {%- set conditions = [] -%}
     {%- for key, pattern in rule.items() -%}
-        {%- if key in columns and pattern -%} {%- do conditions.append(matches_any_case(columns[key], pattern)) -%}
+        {%- if key in columns and pattern -%}
+            {%- do conditions.append(matches_any_case(columns[key], pattern | replace("'", "''"))) -%}
         {%- elif key not in ["id", "channel"] and key not in columns -%}
             {{
                 exceptions.raise_compiler_error(
