@@ -3,6 +3,7 @@
 Heavy imports happen inside the commands: `attribution --help` must not pay for Dagster, dbt and dlt (about 6 s together).
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -19,7 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Open marketing attribution: from raw vendor data to credited channels.",
 )
-console = Console(soft_wrap=True)
+# A pipe has no width of its own, and a table folded at 80 columns cannot be read.
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 errors = Console(stderr=True, soft_wrap=True)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default ./attribution.toml.")]

@@ -140,7 +140,7 @@ def run_job(job: str, settings: Settings, console: Console) -> RunOutcome:
 
     log = settings.data_dir / "logs" / f"{job}.log"
     # dbt's lines go to the log; ours keep the terminal they had.
-    terminal = Console(file=console.file, soft_wrap=True)
+    terminal = Console(file=console.file, soft_wrap=True, width=console.width)
     with exclusive(settings):
         prepare_instance_home(settings)
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -135,3 +135,8 @@
 {%- endmacro %}
 
 {% macro week_start(date_column) -%} date_trunc('week', {{ date_column }}){%- endmacro %}
+
+{#- Sum and mean of doubles that come out equal in every run: threads add up in another order each time, and the last digits
+    differ. Nine decimals are far below what any figure here means. -#}
+{% macro stable_sum(value) -%} round(cast(sum({{ value }}) as double), 9) {%- endmacro %}
+{% macro stable_mean(value) -%} round(cast(avg({{ value }}) as double), 9) {%- endmacro %}

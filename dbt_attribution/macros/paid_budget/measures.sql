@@ -37,7 +37,9 @@
 
 {% macro sum_performance_measures() -%}
     {%- for name, kind in performance_measures().items() %}
-        cast(sum({{ name }}) as {{ type_of(kind) }}) as {{ name }}
+        {% if kind == "double" %}{{ stable_sum(name) }}
+        {% else %}cast(sum({{ name }}) as {{ type_of(kind) }})
+        {% endif %} as {{ name }}
         {% if not loop.last %},{% endif %}
     {%- endfor %}
 {%- endmacro %}

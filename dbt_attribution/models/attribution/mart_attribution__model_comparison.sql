@@ -7,7 +7,7 @@ with
             coalesce(product, '(none)') as product,
             conversion_type,
             model_type,
-            sum(credit) as conversions,
+            {{ stable_sum("credit") }} as conversions,
             sum(credited_revenue) as revenue
         from {{ ref("fct_attribution_credit") }}
         group by 1, 2, 3, 4, 5
@@ -41,7 +41,7 @@ select
         max(cells.conversions)
         - case when count(*) < max(answered.models) then 0 else min(cells.conversions) end
     )
-    / (sum(cells.conversions) / max(answered.models)) as divergence_score
+    / ({{ stable_sum("cells.conversions") }} / max(answered.models)) as divergence_score
 from cells
 inner join answered on cells.conversion_type = answered.conversion_type
 group by 1, 2, 3, 4

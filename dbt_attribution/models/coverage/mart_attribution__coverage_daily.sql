@@ -234,9 +234,9 @@ select
     long.segment_type,
     case when busiest.segment is null then '(other)' else long.segment end as segment,
     long.date_on,
-    sum(long.numerator) as numerator,
-    sum(long.denominator) as denominator,
-    {{ ratio("sum(long.numerator)", "sum(long.denominator)") }} as rate
+    {{ stable_sum("long.numerator") }} as numerator,
+    {{ stable_sum("long.denominator") }} as denominator,
+    {{ ratio(stable_sum("long.numerator"), stable_sum("long.denominator")) }} as rate
 from long
 left join
     busiest

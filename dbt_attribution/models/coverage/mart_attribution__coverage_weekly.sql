@@ -13,8 +13,8 @@ with
             days.segment_type,
             days.segment,
             cast({{ week_start("days.date_on") }} as date) as week_on,
-            sum(days.numerator) as numerator,
-            sum(days.denominator) as denominator
+            {{ stable_sum("days.numerator") }} as numerator,
+            {{ stable_sum("days.denominator") }} as denominator
         from days
         cross join bounds
         -- Complete weeks only: half a week has half the volume and another mix of weekdays.
@@ -72,8 +72,8 @@ with
             segment_type,
             segment,
             phase_on,
-            avg(charted) as centre,
-            avg(moving_range) as mean_moving_range,
+            {{ stable_mean("charted") }} as centre,
+            {{ stable_mean("moving_range") }} as mean_moving_range,
             count(charted) as points
         from moved
         where phase_week <= {{ frozen_after }}

@@ -4,18 +4,23 @@ with
             channel,
             model_type,
             conversion_type,
-            sum(credit) as conversions,
+            {{ stable_sum("credit") }} as conversions,
             sum(credited_revenue) as revenue,
             -- Conversions arrive independently, so the variance of a sum of shares is the sum of their squares
             -- (compound Poisson).
-            sqrt(sum(credit * credit)) as deviation
+            sqrt({{ stable_sum("credit * credit") }}) as deviation
         from {{ ref("fct_attribution_credit") }}
         group by channel, model_type, conversion_type
 
         union all
 
         select
-            channel, model_type, 'all', sum(credit), sum(credited_revenue), sqrt(sum(credit * credit))
+            channel,
+            model_type,
+            'all',
+            {{ stable_sum("credit") }},
+            sum(credited_revenue),
+            sqrt({{ stable_sum("credit * credit") }})
         from {{ ref("fct_attribution_credit") }}
         group by channel, model_type
     ),

@@ -22,7 +22,7 @@ select
     credit.converted_on,
 
     -- -------- numerics
-    sum(credit.credit) as credit,
+    {{ stable_sum("credit.credit") }} as credit,
     cast(sum(credit.credited_revenue) as {{ type_of("money") }}) as credited_revenue,
     max(credit.currency) as currency
 from {{ ref("fct_attribution_credit") }} as credit
