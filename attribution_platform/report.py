@@ -24,10 +24,10 @@ def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return "–"
     if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+        return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.2f}"
     if isinstance(value, pd.Timestamp):
         return value.date().isoformat()
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _section(title: str, frame: pd.DataFrame | None = None, note: str = "", chart: Any = None) -> dict[str, Any]:

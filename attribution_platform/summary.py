@@ -17,7 +17,8 @@ TOTALS = """
 """
 ROI = """
     select channel, model_type, spend, conversions, ci_low, ci_high, revenue, cac, roas, roi
-    from marts.mart_attribution__roi where spend > 0 order by channel, model_type
+    from marts.mart_attribution__roi
+    where spend > 0 and conversion_type = 'all' order by channel, model_type
 """
 # The last complete week of every metric over all segments.
 COVERAGE = """

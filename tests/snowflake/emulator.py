@@ -62,9 +62,7 @@ def _execute(self: Any, *args: Any, **kwargs: Any) -> Any:
         with contextlib.suppress(duckdb.Error):  # there may be no transaction to end
             self._duck_conn.execute("rollback")
             self._conn._in_transaction = False
-        raise errors.ProgrammingError(
-            msg=f"{type(error).__name__}: {error}", errno=99999, sqlstate="XX000"
-        ) from error
+        raise errors.ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=99999, sqlstate="XX000") from error
 
 
 def _report_merge(self: Any, rows: int) -> None:

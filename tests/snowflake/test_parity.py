@@ -99,7 +99,13 @@ def emulator(tmp_path_factory) -> Iterator[SnowflakeWarehouse]:
 
 def dbt_pass(tag: str, settings: Settings, target: str, profiles: Path) -> None:
     folder = settings.data_dir / f"dbt_{target}"
-    command = [dbt_executable(), "--no-use-colors", "--log-path", str(folder), *build_arguments("build", settings.dbt_vars())]
+    command = [
+        dbt_executable(),
+        "--no-use-colors",
+        "--log-path",
+        str(folder),
+        *build_arguments("build", settings.dbt_vars()),
+    ]
     command += ["--profiles-dir", str(profiles), "--target", target, "--target-path", str(folder)]
     command += ["--indirect-selection", "buildable", "--select", f"tag:{tag}"]
     if earlier := earlier_passes(tag):
@@ -146,7 +152,8 @@ def land_on_snowflake(settings: Settings, warehouse: SnowflakeWarehouse) -> int:
         schema = path.stem.replace("landing_", "raw_")
         with duckdb.connect(str(path), read_only=True, config=DUCKDB_CONFIG) as connection:
             names = connection.execute(
-                "select table_name from information_schema.tables where table_schema = ? and table_name not like '\\_dlt%' escape '\\'",
+                "select table_name from information_schema.tables "
+                "where table_schema = ? and not starts_with(table_name, '_dlt')",
                 [schema],
             ).fetchall()
             for (name,) in names:
@@ -160,7 +167,9 @@ def land_on_snowflake(settings: Settings, warehouse: SnowflakeWarehouse) -> int:
                 # As text: the emulator reads a null timestamp from Parquet as 1970.
                 selected = ", ".join(f'cast("{column}" as varchar) as "{column}"' for column in types)
                 frame = connection.sql(f'select {selected} from {schema}."{name}"').df()
-                warehouse.replace_table(schema, name, frame, {key: _snowflake_type(kind) for key, kind in types.items()})
+                warehouse.replace_table(
+                    schema, name, frame, {key: _snowflake_type(kind) for key, kind in types.items()}
+                )
                 tables += 1
     return tables
 
