@@ -55,30 +55,16 @@
         {{ fields.get("platform", "'" ~ source_name ~ "'") }} as platform,
         coalesce({{ fields.get("account_id", "null") }}, '(not set)') as account_id,
         coalesce({{ fields.get("campaign_id", "null") }}, '(not set)') as campaign_id,
-        max(
-            cast({{ fields.get("campaign_name", "null") }} as {{ type_of("text") }})
-        ) as campaign_name,
-        max(
-            cast({{ fields.get("campaign_type", "null") }} as {{ type_of("text") }})
-        ) as campaign_type,
+        max(cast({{ fields.get("campaign_name", "null") }} as {{ type_of("text") }})) as campaign_name,
+        max(cast({{ fields.get("campaign_type", "null") }} as {{ type_of("text") }})) as campaign_type,
+        cast(sum(coalesce({{ fields["cost"] }}, 0)) as {{ type_of("money") }}) as original_spend,
+        coalesce({{ fields["currency"] }}, '{{ var("reporting_currency") }}') as original_currency,
+        cast(sum(coalesce({{ fields.get("clicks", "0") }}, 0)) as {{ type_of("bigint") }}) as clicks,
         cast(
-            sum(coalesce({{ fields["cost"] }}, 0)) as {{ type_of("money") }}
-        ) as original_spend,
-        coalesce(
-            {{ fields["currency"] }}, '{{ var("reporting_currency") }}'
-        ) as original_currency,
-        cast(
-            sum(coalesce({{ fields.get("clicks", "0") }}, 0)) as {{ type_of("bigint") }}
-        ) as clicks,
-        cast(
-            sum(
-                coalesce({{ fields.get("impressions", "0") }}, 0)
-            ) as {{ type_of("bigint") }}
+            sum(coalesce({{ fields.get("impressions", "0") }}, 0)) as {{ type_of("bigint") }}
         ) as impressions,
         cast(
-            sum(
-                coalesce({{ fields.get("platform_conversions", "0") }}, 0)
-            ) as {{ type_of("double") }}
+            sum(coalesce({{ fields.get("platform_conversions", "0") }}, 0)) as {{ type_of("double") }}
         ) as platform_conversions
     from {{ ref(fields["model"]) }}
     where spend_on is not null

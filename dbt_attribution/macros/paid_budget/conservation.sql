@@ -14,8 +14,7 @@
         ),
 
         spent as (
-            select coalesce(sum(spend), 0) as spend
-            from {{ ref("int_paid_budget__ad_spend_by_platform") }}
+            select coalesce(sum(spend), 0) as spend from {{ ref("int_paid_budget__ad_spend_by_platform") }}
         ),
 
         credited as (
@@ -24,7 +23,8 @@
             group by model_type, conversion_type
         )
 
-    select totals.*, spent.spend as spent, credited.conversions as credited, credited.revenue as credited_revenue
+    select
+        totals.*, spent.spend as spent, credited.conversions as credited, credited.revenue as credited_revenue
     from totals
     cross join spent
     left join

@@ -1,16 +1,13 @@
 {#- Quotient as double; null, never an error or a zero, where the denominator is zero or absent. -#}
 {% macro ratio(numerator, denominator) -%}
     case
-        when {{ denominator }} <> 0
-        then cast({{ numerator }} as double) / cast({{ denominator }} as double)
+        when {{ denominator }} <> 0 then cast({{ numerator }} as double) / cast({{ denominator }} as double)
     end
 {%- endmacro %}
 
 {#- The three figures every performance table ends with. A channel without spend has no cost per acquisition, rather than a
     free one; a channel without conversions has no finite one. -#}
-{% macro performance_ratios(
-    spend="spend", conversions="conversions", revenue="revenue"
-) -%}
+{% macro performance_ratios(spend="spend", conversions="conversions", revenue="revenue") -%}
     case when {{ spend }} > 0 then {{ ratio(spend, conversions) }} end as cac,
     {{ ratio(revenue, spend) }} as roas,
     {{ ratio("(" ~ revenue ~ " - " ~ spend ~ ")", spend) }} as roi
@@ -37,8 +34,8 @@
 
 {% macro sum_performance_measures() -%}
     {%- for name, kind in performance_measures().items() %}
-        {% if kind == "double" %}{{ stable_sum(name) }}
-        {% else %}cast(sum({{ name }}) as {{ type_of(kind) }})
+        {% if kind == "double" %} {{ stable_sum(name) }}
+        {% else %} cast(sum({{ name }}) as {{ type_of(kind) }})
         {% endif %} as {{ name }}
         {% if not loop.last %},{% endif %}
     {%- endfor %}
@@ -54,10 +51,7 @@
 
 {#- Positions 1 to `count`, for `group by`. -#}
 {% macro group_positions(count) -%}
-    group by
-        {% for _ in range(count) %}
-            {{ loop.index }}{% if not loop.last %}, {% endif %}
-        {% endfor %}
+    group by {% for _ in range(count) %} {{ loop.index }}{% if not loop.last %}, {% endif %} {% endfor %}
 {%- endmacro %}
 
 {#- Spend, touches and credit by day and the given dimensions, once for every model and conversion type.
@@ -70,10 +64,7 @@
             touches and their credit (alias `touch`), where `ad` is null for a touch that no ad platform brought. -#}
 {% macro daily_performance(dimensions) -%}
     with
-        axes as (
-            select model_type, conversion_type
-            from {{ ref("int_attribution__reporting_axes") }}
-        ),
+        axes as (select model_type, conversion_type from {{ ref("int_attribution__reporting_axes") }}),
 
         spend_days as (
             select
@@ -109,8 +100,7 @@
                 {{ only_measures({"touches": "count(*)"}) }}
             from {{ ref("fct_touchpoints") }} as touch
             left join
-                {{ ref("int_paid_budget__touch_campaigns") }} as ad
-                on touch.touchpoint_id = ad.touchpoint_id
+                {{ ref("int_paid_budget__touch_campaigns") }} as ad on touch.touchpoint_id = ad.touchpoint_id
             where touch.origin <> 'none' {{ group_positions(dimensions | length + 1) }}
         ),
 
@@ -127,8 +117,7 @@
                 sum(touch.credited_revenue) as revenue
             from {{ ref("fct_attribution_credit") }} as touch
             left join
-                {{ ref("int_paid_budget__touch_campaigns") }} as ad
-                on touch.touchpoint_id = ad.touchpoint_id
+                {{ ref("int_paid_budget__touch_campaigns") }} as ad on touch.touchpoint_id = ad.touchpoint_id
                 {{ group_positions(dimensions | length + 4) }}
         ),
 
@@ -144,11 +133,7 @@
                 conversion_type,
                 converted_on as date_on,
                 {%- for dimension in dimensions %} {{ dimension.name }}, {%- endfor %}
-                {{
-                    only_measures(
-                        {"conversions": "conversions", "revenue": "revenue"}
-                    )
-                }}
+                {{ only_measures({"conversions": "conversions", "revenue": "revenue"}) }}
             from credit
             union all
             select
@@ -184,11 +169,7 @@
 {#- Weekly or monthly performance of the ad platforms' campaigns, from the daily mart so that the totals agree. -#}
 {% macro period_performance(period) -%}
     with
-        campaigns as (
-            select *
-            from {{ ref("mart_attribution__campaign_daily") }}
-            where platform <> '(none)'
-        ),
+        campaigns as (select * from {{ ref("mart_attribution__campaign_daily") }} where platform <> '(none)'),
 
         summed as (
             select

@@ -1,10 +1,7 @@
 {{ config(schema="intermediate") }}
--- Models and conversion types that reports are cut by. With no conversion at all one empty pair is left, or spend would vanish too.
-with
-    answered as (
-        select distinct model_type, conversion_type
-        from {{ ref("fct_attribution_credit") }}
-    )
+-- Models and conversion types that reports are cut by. With no conversion at all one empty pair is left, or
+-- spend would vanish too.
+with answered as (select distinct model_type, conversion_type from {{ ref("fct_attribution_credit") }})
 
 select model_type, conversion_type
 from answered

@@ -1,8 +1,14 @@
 {{ config(schema="intermediate") }}
--- What people said brought them, in our channels. The longest phrase of the mapping found in an answer decides.
+-- What people said brought them, in our channels. The longest phrase of the mapping found in an answer
+-- decides.
 with
     answers as (
-        select 'user_id' as identifier_type, user_id as identifier, 'backend' as source, customer_source, created_at
+        select
+            'user_id' as identifier_type,
+            user_id as identifier,
+            'backend' as source,
+            customer_source,
+            created_at
         from {{ ref("stg_backend__users") }}
         union all
         select 'contact_id', contact_id, 'hubspot', customer_source, created_at
@@ -41,7 +47,8 @@ with
             on persons.response like '%' || mapping.response || '%'
         qualify
             row_number() over (
-                partition by persons.canonical_user_id order by length(mapping.response) desc, mapping.response
+                partition by persons.canonical_user_id
+                order by length(mapping.response) desc, mapping.response
             )
             = 1
     )
@@ -52,6 +59,8 @@ select
     persons.response,
     coalesce(mapped.channel, 'Unassigned') as said_channel,
     users.first_touch_channel as seen_channel,
+    -- An answer we cannot map and a person we never saw touch anything disagree with nothing.
+    mapped.channel is not null and users.first_touch_channel is not null as is_comparable,
     persons.created_at as answered_at,
     {{ reporting_date("persons.created_at") }} as answered_on
 from persons

@@ -89,9 +89,7 @@ inner join
     and platforms.date_on = channels.date_on
     and platforms.original_currency = channels.original_currency
 left join
-    products
-    on platforms.platform = products.platform
-    and platforms.campaign_name = products.campaign_name
+    products on platforms.platform = products.platform and platforms.campaign_name = products.campaign_name
 left join
     {{ ref("int_fx__rates") }} as rates
     on platforms.original_currency = rates.currency

@@ -3,7 +3,11 @@
     daily_performance(
         [
             {"name": "channel", "spend": "ad.channel", "touch": "touch.channel"},
-            {"name": "artifact_id", "spend": "'(not set)'", "touch": "coalesce(touch.artifact_id, '(not set)')"},
+            {
+                "name": "artifact_id",
+                "spend": "'(not set)'",
+                "touch": "coalesce(touch.artifact_id, '(not set)')",
+            },
         ]
     )
 }}

@@ -1,5 +1,1 @@
-{{
-    daily_performance(
-        [{"name": "channel", "spend": "ad.channel", "touch": "touch.channel"}]
-    )
-}}
+{{ daily_performance([{"name": "channel", "spend": "ad.channel", "touch": "touch.channel"}]) }}

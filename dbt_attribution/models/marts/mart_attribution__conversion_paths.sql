@@ -2,8 +2,7 @@
 with
     lags as (
         select
-            paths.path_id,
-            {{ stable_mean("touches.hours_before_conversion / 24.0") }} as days_to_conversion
+            paths.path_id, {{ stable_mean("touches.hours_before_conversion / 24.0") }} as days_to_conversion
         from {{ ref("int_credit__journey_paths") }} as paths
         inner join
             {{ ref("fct_journey_touchpoints") }} as touches

@@ -6,7 +6,8 @@ with
             conversion_type,
             {{ stable_sum("credit") }} as conversions,
             sum(credited_revenue) as revenue,
-            -- Conversions arrive independently, so the variance of a sum of shares is the sum of their squares
+            -- Conversions arrive independently, so the variance of a sum of shares is the sum of their
+            -- squares
             -- (compound Poisson).
             sqrt({{ stable_sum("credit * credit") }}) as deviation
         from {{ ref("fct_attribution_credit") }}
@@ -76,7 +77,9 @@ with
                 weights.ci_low, greatest(coalesce(credit.conversions - 1.96 * credit.deviation, 0), 0)
             ) as ci_low,
             coalesce(weights.ci_high, credit.conversions + 1.96 * credit.deviation, 0) as ci_high,
-            case when weights.ci_low is not null then 'bootstrap' else 'compound Poisson' end as interval_method,
+            case
+                when weights.ci_low is not null then 'bootstrap' else 'compound Poisson'
+            end as interval_method,
             cast(coalesce(credit.revenue, 0) as {{ type_of("money") }}) as revenue
         from cells
         left join

@@ -1,11 +1,14 @@
--- What people said against what was seen, week by week, with how far the two agree.
+-- What people said against what was seen, week by week, with how far the two agree. Answers that cannot be
+-- compared are shown,
+-- and left out of both figures.
 with
     pairs as (
         select
             cast({{ week_start("answered_on") }} as date) as week_on,
             said_channel,
             coalesce(seen_channel, '(none)') as seen_channel,
-            count(*) as responses
+            count(*) as responses,
+            sum(case when is_comparable then 1 else 0 end) as comparable
         from {{ ref("int_attribution__survey_responses") }}
         group by 1, 2, 3
     ),
@@ -14,24 +17,37 @@ with
         select
             week_on,
             sum(responses) as total,
-            sum(case when said_channel = seen_channel then responses else 0 end) as agreeing
+            sum(comparable) as comparable,
+            sum(case when said_channel = seen_channel then comparable else 0 end) as agreeing
         from pairs
         group by week_on
     ),
 
-    said as (select week_on, said_channel as channel, sum(responses) as n from pairs group by 1, 2),
+    said as (select week_on, said_channel as channel, sum(comparable) as n from pairs group by 1, 2),
 
-    seen as (select week_on, seen_channel as channel, sum(responses) as n from pairs group by 1, 2),
+    seen as (select week_on, seen_channel as channel, sum(comparable) as n from pairs group by 1, 2),
 
     -- Agreement that chance alone would bring (Cohen 1960).
     chance as (
+        select said.week_on, sum(cast(said.n as double) * seen.n) as products
+        from said
+        inner join seen on said.week_on = seen.week_on and said.channel = seen.channel
+        group by said.week_on
+    ),
+
+    rates as (
         select
             weeks.week_on,
-            coalesce(sum(cast(said.n as double) * seen.n), 0) / (max(weeks.total) * max(weeks.total)) as expected
+            weeks.total,
+            weeks.comparable,
+            {{ ratio("weeks.agreeing", "weeks.comparable") }} as agreement,
+            {{
+                ratio(
+                    "coalesce(chance.products, 0)", "(cast(weeks.comparable as double) * weeks.comparable)"
+                )
+            }} as expected
         from weeks
-        left join said on weeks.week_on = said.week_on
-        left join seen on said.week_on = seen.week_on and said.channel = seen.channel
-        group by weeks.week_on
+        left join chance on weeks.week_on = chance.week_on
     )
 
 select
@@ -39,9 +55,9 @@ select
     pairs.said_channel,
     pairs.seen_channel,
     pairs.responses,
-    weeks.total as responses_of_week,
-    {{ ratio("weeks.agreeing", "weeks.total") }} as agreement,
-    {{ ratio("(cast(weeks.agreeing as double) / weeks.total - chance.expected)", "(1 - chance.expected)") }} as kappa
+    rates.total as responses_of_week,
+    rates.comparable as comparable_of_week,
+    rates.agreement,
+    {{ ratio("(rates.agreement - rates.expected)", "(1 - rates.expected)") }} as kappa
 from pairs
-inner join weeks on pairs.week_on = weeks.week_on
-inner join chance on pairs.week_on = chance.week_on
+inner join rates on pairs.week_on = rates.week_on

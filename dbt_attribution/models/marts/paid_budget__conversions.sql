@@ -27,6 +27,7 @@ select
     max(credit.currency) as currency
 from {{ ref("fct_attribution_credit") }} as credit
 inner join
-    {{ ref("int_paid_budget__touch_campaigns") }} as campaigns on credit.touchpoint_id = campaigns.touchpoint_id
+    {{ ref("int_paid_budget__touch_campaigns") }} as campaigns
+    on credit.touchpoint_id = campaigns.touchpoint_id
 inner join {{ ref("fct_conversions") }} as conversions on credit.conversion_id = conversions.conversion_id
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
