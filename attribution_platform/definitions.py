@@ -55,8 +55,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     )
 
 
-def __getattr__(name: str) -> Any:
-    """`defs` on first use: importing this module reads no file."""
-    if name == "defs":
-        return build_defs()
-    raise AttributeError(name)
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads. A function, so that importing this module reads no file."""
+    return build_defs()

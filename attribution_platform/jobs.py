@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from attribution_platform import keys
 from attribution_platform.ingestion import ExtractionMode
 from attribution_platform.settings import Settings
 
@@ -36,6 +37,7 @@ def build_jobs(settings: Settings) -> list[Any]:
         )
         for name in EXTRACTION
     ]
-    re_estimated = dg.AssetSelection.assets(["credit", "credit_channel_weights"]).downstream()
+    weights = dg.AssetSelection.assets([keys.CREDIT, "credit_channel_weights"], [keys.CREDIT, "credit_path_weights"])
+    re_estimated = weights.downstream()
     jobs.append(dg.define_asset_job("monthly", selection=re_estimated, description=DESCRIPTIONS["monthly"]))
     return jobs
