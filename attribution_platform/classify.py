@@ -6,6 +6,7 @@ writes the same rows back with the channel, the rule that decided, and what the 
 
 import csv
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ INPUT_COLUMNS: dict[str, tuple[str, ...]] = {
 }
 OUTPUT_COLUMNS = ("channel", "channel_reason", "is_bot", "is_in_app_browser", "device_type")
 PARQUET = (".parquet", ".pq")
+DELIMITERS = (",", ";", "\t", "|")
 
 
 class ClassifyInputError(ValueError):
@@ -114,30 +116,51 @@ def classify_frame(
 def _read(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if not path.is_file():
         raise ClassifyInputError(f"{path}: no such file.")
-    if path.suffix.lower() in PARQUET:
-        relation = "read_parquet($path)"
-    else:
-        _refuse_repeated_columns(path)
-        # Everything is text here; an empty cell reads as null, and as an empty cell it is written back.
-        relation = "read_csv($path, header = true, all_varchar = true, sample_size = 20000)"
+    is_parquet = path.suffix.lower() in PARQUET
+    relation = "read_parquet($path)" if is_parquet else f"read_csv($path, {_csv_shape(path)})"
     try:
         connection.execute(
             f"create table input as select row_number() over () as visit_id__, * from {relation}", {"path": str(path)}
         )
     except duckdb.Error as error:
-        reason = " ".join(line.strip() for line in str(error).splitlines()[:3])
         raise ClassifyInputError(
-            f"{path.name} cannot be read as {'Parquet' if path.suffix.lower() in PARQUET else 'CSV'}: {reason}"
+            f"{path.name}{_reader_complaint(str(error), 'Parquet' if is_parquet else 'CSV')}"
         ) from None
 
 
-def _refuse_repeated_columns(path: Path) -> None:
+def _reader_complaint(text: str, kind: str) -> str:
+    """The reader's message without its advice on options that the user cannot set."""
+    line = re.search(r"CSV Error on Line: (\d+)", text)
+    if line is None:
+        return f" cannot be read as {kind}: {' '.join(text.split())}"
+    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    if counts:
+        return f", line {line[1]}: {counts[2]} columns where the header has {counts[1]}; quote values that hold the separator."
+    detail = text.splitlines()[2:3] if "Original Line" in text else text.splitlines()[1:2]
+    return f", line {line[1]}: {' '.join(detail).strip()}"
+
+
+def _csv_shape(path: Path) -> str:
+    """Reader options fixed by the header. Left to guess, the reader takes a ragged file for one of a single column.
+
+    Every cell is text; an empty one reads as null and is written back empty.
+    """
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = next(csv.reader(file), [])
-    names = [name.strip().lower() for name in header]
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+        first = file.readline()
+        delimiter = max(DELIMITERS, key=first.count)
+        file.seek(0)
+        header = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
+    if not any(header):
+        raise ClassifyInputError(f"{path.name}, line 1: no column names; it needs some of {', '.join(INPUT_COLUMNS)}.")
+    lowered = [name.lower() for name in header]
+    twice = sorted({name for name in lowered if lowered.count(name) > 1})
     if twice:
         raise ClassifyInputError(f"{path.name}, line 1: column {', '.join(twice)} occurs twice; rename one of them.")
+    columns = ", ".join(f"{_literal(name)}: 'varchar'" for name in header)
+    return (
+        f"auto_detect = false, header = true, delim = {_literal(delimiter)}, quote = '\"', escape = '\"', "
+        f"columns = {{{columns}}}"
+    )
 
 
 def _classify(
@@ -261,9 +284,8 @@ def _write(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        target = temporary.replace("'", "''")
         connection.execute(
-            f"copy (select * exclude (visit_id__) from classified order by visit_id__) to '{target}' (format {kind})"
+            f"copy (select * exclude (visit_id__) from classified order by visit_id__) to {_literal(temporary)} (format {kind})"
         )
         # mkstemp makes the file private; the user's own umask decides for what they asked to be written.
         mask = os.umask(0)
@@ -276,3 +298,7 @@ def _write(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,5 +1,6 @@
 {#- Pure SQL helpers of the channel rules. Patterns are POSIX extended: Snowflake knows neither (?:…) nor look-around. -#}
-{#- What tools write where a label is missing, PostHog's "$direct" and GA4's "(direct)" included. -#}
+{#- What tools write where a label is missing, PostHog's "$direct" and GA4's "(direct)" included. The dollar stands apart
+    because a client that knows session variables would look for one of that name. -#}
 {% macro stated_label(value) -%}
     case
         when

@@ -35,14 +35,10 @@
     {#- rule id, channel, evidence tier, condition -#}
     {%- set rules = [] -%}
     {%- for rule in var("channel_rules") -%}
-        {%- do rules.append(
-            [
-                "custom:" ~ rule.get("id"),
-                rule.get("channel"),
-                "custom",
-                custom_rule_condition(rule),
-            ]
-        ) -%}
+        {%- set condition = custom_rule_condition(rule) -%}
+        {%- set rule_id = rule.get("id") | replace("'", "''") -%}
+        {%- set channel = rule.get("channel") | replace("'", "''") -%}
+        {%- do rules.append(["custom:" ~ rule_id, channel, "custom", condition]) -%}
     {%- endfor -%}
     {%- do rules.extend(
         [
@@ -349,7 +345,7 @@
                 *,
                 case
                     {% for reason, channel, tier, condition in rules -%}
-                        when {{ condition }} then '{{ reason | replace("' ", " '' ") }}'
+                        when {{ condition }} then '{{ reason }}'
                     {% endfor %}
                 end as channel_reason
             from evidence
@@ -361,13 +357,13 @@
                 case
                     channel_reason
                     {% for reason, channel, tier, condition in rules -%}
-                        when '{{ reason | replace(" '", "''") }}' then '{{ channel | replace("' ", " '' ") }}'
+                        when '{{ reason }}' then '{{ channel }}'
                     {% endfor %}
                 end as channel,
                 case
                     channel_reason
                     {% for reason, channel, tier, condition in rules -%}
-                        when '{{ reason | replace(" '", "''") }}' then '{{ tier }}'
+                        when '{{ reason }}' then '{{ tier }}'
                     {% endfor %}
                 end as evidence_tier
             from decided

@@ -65,8 +65,9 @@
         distinct_hosts.host,
         case
             {% for domain in var("own_domains") %}
-                when distinct_hosts.host = '{{ domain | lower | replace("' ", " '' ") }}'
-                    or distinct_hosts.host like '%.{{ domain | lower | replace(" '", "''") }}' then 'internal'
+                {% set own = domain | lower | replace("'", "''") %}
+                when distinct_hosts.host = '{{ own }}' or distinct_hosts.host like '%.{{ own }}'
+                then 'internal'
             {% endfor %}
             when listed.domain_type is not null
             then listed.domain_type

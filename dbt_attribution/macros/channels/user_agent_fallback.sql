@@ -16,7 +16,7 @@
             {{
                 matches(
                     text,
-                    "^(curl|wget|python|java|go-http|okhttp|axios|node|ruby|php|perl|libwww|apache-http|postman|dart)",
+                    "^(whatsapp|curl|wget|python|java|go-http|okhttp|axios|node|ruby|php|perl|libwww|apache-http|postman|dart)",
                 )
             }}
             or {{ matches(text, "[+]https?://") }}

@@ -1,0 +1,105 @@
+"""Files in, files out: order, columns, formats and messages."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from attribution_platform.classify import OUTPUT_COLUMNS, ClassifyInputError, classify_file
+
+HEADER = "visit,source,referrer,note,user_agent"
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
+)
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def test_rows_keep_their_order_and_every_column(tmp_path):
+    rows = [f'{n:05d},,https://www.google.com/,"a, ""b""\n{n}","{CHROME}"' for n in range(3000, 0, -1)]
+    given = write(tmp_path / "in.csv", HEADER, *rows)
+    summary = classify_file(given, tmp_path / "deep" / "out.csv")
+    result, before = read(tmp_path / "deep" / "out.csv"), read(given)
+    assert result.columns.tolist() == [*before.columns, *OUTPUT_COLUMNS]
+    pd.testing.assert_frame_equal(result[before.columns], before)
+    assert set(result["channel"]) == {"Organic Search"}
+    assert set(result["device_type"]) == {"desktop"}
+    assert set(result["is_bot"]) == {"false"}
+    assert summary.rows == 3000
+    assert summary.channels == {"Organic Search": 3000}
+    assert summary.bots == 0
+    assert "referrer_search" in str(summary)
+
+
+def test_parquet_in_and_out_equals_csv(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "utm_source": ["google", None, "x"],
+            "utm_medium": ["cpc", "", None],
+            "fbclid": [None, "abc", None],
+            "amount": [1.5, None, 3.0],
+            "user_agent": [None, "Googlebot/2.1 (+http://www.google.com/bot.html)", CHROME],
+        }
+    )
+    frame.to_parquet(tmp_path / "in.parquet")
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    classify_file(tmp_path / "in.parquet", tmp_path / "out.parquet")
+    classify_file(tmp_path / "in.csv", tmp_path / "out.csv")
+    result = pd.read_parquet(tmp_path / "out.parquet")
+    assert result["channel"].tolist() == ["Paid Search", "Organic Social", "Organic Social"]
+    assert result["channel"].tolist() == read(tmp_path / "out.csv")["channel"].tolist()
+    assert result["is_bot"].tolist() == [False, True, False]
+    assert result["amount"].tolist()[0] == 1.5
+    assert result["device_type"].tolist()[1:] == ["bot", "desktop"]
+
+
+def test_a_column_named_like_an_output_is_kept_aside(tmp_path):
+    given = write(tmp_path / "in.csv", "referrer,channel,is_bot", "facebook.com,mine,maybe")
+    summary = classify_file(given, tmp_path / "out.csv")
+    result = read(tmp_path / "out.csv")
+    assert result.loc[0, ["channel_given", "is_bot_given", "channel"]].tolist() == ["mine", "maybe", "Organic Social"]
+    assert "channel_given" in str(summary)
+
+
+def test_its_own_output_can_be_classified_again(tmp_path):
+    write(tmp_path / "in.csv", "referrer", "facebook.com")
+    classify_file(tmp_path / "in.csv", tmp_path / "out.csv")
+    classify_file(tmp_path / "out.csv", tmp_path / "out.csv")
+    classify_file(tmp_path / "out.csv", tmp_path / "out.csv")
+    assert read(tmp_path / "out.csv").loc[0, "channel"] == "Organic Social"
+
+
+def test_no_rows_give_no_rows(tmp_path):
+    summary = classify_file(write(tmp_path / "in.csv", HEADER), tmp_path / "out.csv")
+    assert summary.rows == 0
+    assert read(tmp_path / "out.csv").columns.tolist()[-5:] == list(OUTPUT_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["id,url", "1,x"], ["in.csv", "landing_url", "id, url"]),
+        (["referrer,Referrer", "a,b"], ["in.csv", "line 1", "referrer", "twice"]),
+        (["referrer,source", "a,b", "c,d,e", "f,g"], ["in.csv", "line 3"]),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_place(tmp_path, lines, words):
+    out = tmp_path / "out.csv"
+    with pytest.raises(ClassifyInputError) as error:
+        classify_file(write(tmp_path / "in.csv", *lines), out)
+    assert all(word.lower() in str(error.value).lower() for word in words), error.value
+    assert not out.exists()
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    with pytest.raises(ClassifyInputError, match="nowhere"):
+        classify_file(tmp_path / "nowhere.csv", tmp_path / "out.csv")
+    with pytest.raises(ClassifyInputError, match=r"broken\.parquet cannot be read as Parquet"):
+        classify_file(write(tmp_path / "broken.parquet", "no"), tmp_path / "out.csv")
