@@ -51,7 +51,12 @@ def build_credit_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             asset_key=[keys.CREDIT, "credit_channel_weights"],
             metadata={
                 "dagster/row_count": len(channel_weights),
-                "status": channel_weights.groupby(["model_type", "conversion_type"])["status"].first().to_markdown()
+                "status": dg.MetadataValue.md(
+                    channel_weights.groupby(["model_type", "conversion_type"])["status"]
+                    .first()
+                    .reset_index()
+                    .to_markdown(index=False)
+                )
                 if len(channel_weights)
                 else "no paths",
                 **(

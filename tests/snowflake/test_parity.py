@@ -89,7 +89,7 @@ def emulator(tmp_path_factory) -> Iterator[SnowflakeWarehouse]:
             "protocol": "http",
             "insecure_mode": True,
             "login_timeout": 10,
-            "network_timeout": 60,
+            "network_timeout": 300,
         },
     )
     process.terminate()

@@ -10,7 +10,7 @@
 {#- A literal or a typed null. -#}
 {% macro text_or_null(value) -%}
     {%- if value is none or value == "" -%} cast(null as {{ type_of("text") }})
-    {%- else -%} '{{ value | replace("'", "''") }}'
+    {%- else -%} {{ dbt.string_literal(dbt.escape_single_quotes(value)) }}
     {%- endif -%}
 {%- endmacro %}
 
