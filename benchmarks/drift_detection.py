@@ -62,9 +62,7 @@ def weekly_alarms(panel: Panel) -> tuple[Ints, Ints]:
     """Every week outside natural limits of the twelve baseline weeks; known on its last day."""
     assert panel.denominator is not None
     weeks = panel.numerator.shape[1] // 7
-    hits, units = (
-        x[:, : weeks * 7].reshape(-1, weeks, 7).sum(axis=2) for x in (panel.numerator, panel.denominator)
-    )
+    hits, units = (x[:, : weeks * 7].reshape(-1, weeks, 7).sum(axis=2) for x in (panel.numerator, panel.denominator))
     rate = hits / np.maximum(units, 1)
     base = BASELINE_DAYS // 7
     _, low, high = natural_limits(rate[:, :base])

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from attribution_platform.monitoring.baseline import Bools, Fit, Floats, Ints, fit_counts, fit_rates, weekday_of
+from attribution_platform.monitoring.baseline import (
+    Bools,
+    Fit,
+    Floats,
+    Ints,
+    fit_counts,
+    fit_rates,
+    weekday_of,
+)
 
 __all__ = ["CusumOptions", "Episodes", "Panel", "Scan", "scan"]
 
@@ -142,7 +150,16 @@ class _State:
     def __post_init__(self) -> None:
         for name in ("up", "down", "bad_sum", "back", "back_sum"):
             setattr(self, name, np.zeros(self.series))
-        for name in ("up_from", "down_from", "good", "fitted_at", "active", "bad_days", "back_from", "back_days"):
+        for name in (
+            "up_from",
+            "down_from",
+            "good",
+            "fitted_at",
+            "active",
+            "bad_days",
+            "back_from",
+            "back_days",
+        ):
             setattr(self, name, np.zeros(self.series, dtype=np.int64))
         self.episode = np.full(self.series, -1, dtype=np.int64)
 
@@ -164,7 +181,12 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
 
     for t in range(width):
         live = t < panel.length
-        due = live & (state.active == 0) & (state.fitted_at < options.baseline_days) & (state.fitted_at < state.good)
+        due = (
+            live
+            & (state.active == 0)
+            & (state.fitted_at < options.baseline_days)
+            & (state.fitted_at < state.good)
+        )
         due &= state.good >= options.min_baseline_days
         due &= (
             (state.fitted_at == 0)
@@ -192,7 +214,9 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
             for row in np.flatnonzero(watched & (low | high | point)):
                 direction = (1 if z[row] > 0 else -1) if point[row] else (1 if high[row] else -1)
                 total, begun = (
-                    (state.up[row], state.up_from[row]) if direction > 0 else (state.down[row], state.down_from[row])
+                    (state.up[row], state.up_from[row])
+                    if direction > 0
+                    else (state.down[row], state.down_from[row])
                 )
                 alone = not (high[row] if direction > 0 else low[row])
                 state.active[row], state.episode[row] = direction, len(found)
@@ -201,7 +225,9 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
                 state.back[row] = state.back_sum[row] = state.back_days[row] = 0
                 found.append((int(row), t, int(begun), bool(alone), direction, float(z[row])))
                 recovered.append(-1)
-                kept.append((fit.expected[row].copy(), fit.unit_variance[row].copy(), fit.sigma[row], fit.weight[row]))
+                kept.append(
+                    (fit.expected[row].copy(), fit.unit_variance[row].copy(), fit.sigma[row], fit.weight[row])
+                )
                 state.good[row] -= use[row, begun:t].sum()
                 use[row, begun : t + 1] = False
             ongoing = judged & (state.active != 0) & ~watched
@@ -219,7 +245,9 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
 
     columns = np.arange(width)
     own = columns < panel.length[:, None]
-    plain = np.where(own, panel.numerator if is_count else denominator, 0.0).sum(axis=1) / np.maximum(panel.length, 1)
+    plain = np.where(own, panel.numerator if is_count else denominator, 0.0).sum(axis=1) / np.maximum(
+        panel.length, 1
+    )
     is_judged = ~np.isnan(z_all).all(axis=1) if width else np.zeros(series, dtype=bool)
     volume = np.where(is_judged, fit.volume, plain)
     return Scan(z_all, is_judged, volume, _episodes(panel, denominator, weekday, found, recovered, kept))
@@ -247,7 +275,9 @@ def _recovers(state: _State, step: Floats, ongoing: Bools, t: int) -> Bools:
     state.bad_days[fell] += state.back_days[fell]
     state.back_sum[fell] = 0.0
     state.back_days[fell] = 0
-    return np.asarray(ongoing & (state.back * size > RECOVERY_EVIDENCE) & (state.back_days >= FEWEST_GOOD_DAYS))
+    return np.asarray(
+        ongoing & (state.back * size > RECOVERY_EVIDENCE) & (state.back_days >= FEWEST_GOOD_DAYS)
+    )
 
 
 def _episodes(
@@ -266,14 +296,15 @@ def _episodes(
         days = slice(begun, end)
         x, n, d = panel.numerator[row, days], denominator[row, days], weekday[row, days]
         sizes[place] = _size(x, n, d, *kept[i], panel.denominator is None)
-    columns = [np.array([found[i][j] for i in order]) for j in range(6)]
-    ints = [column.astype(np.int64) for column in columns[:3]]
+    ordered = [found[i] for i in order]
     return Episodes(
-        *ints,
+        series=np.array([each[0] for each in ordered], dtype=np.int64),
+        position=np.array([each[1] for each in ordered], dtype=np.int64),
+        first_bad=np.array([each[2] for each in ordered], dtype=np.int64),
         recovered=np.array([recovered[i] for i in order], dtype=np.int64),
-        is_point=columns[3].astype(bool),
-        direction=columns[4].astype(np.int64),
-        z=columns[5].astype(np.float64),
+        is_point=np.array([each[3] for each in ordered], dtype=bool),
+        direction=np.array([each[4] for each in ordered], dtype=np.int64),
+        z=np.array([each[5] for each in ordered], dtype=np.float64),
         expected=sizes[:, 0],
         observed=sizes[:, 1],
         size=sizes[:, 2],
