@@ -1,13 +1,18 @@
 with
+    -- Reading the host is the dear part (3 s a million addresses) and few addresses are distinct.
+    referrers as (
+        select referrer, {{ channel_host("referrer") }} as host
+        from (select distinct referrer from {{ ref("int_sessions__detected") }}) as spelled
+        where referrer is not null
+    ),
+
     visits as (
         select
             sessions.session_id as visit_id,
             sessions.utm_source as source,
             sessions.utm_medium as medium,
             sessions.utm_campaign as campaign,
-            coalesce(
-                {{ channel_host("sessions.referrer") }}, {{ channel_host("sessions.referrer_domain") }}
-            ) as referrer_host,
+            referrers.host as referrer_host,
             sessions.page_url,
             sessions.page_host,
             sessions.page_path,
@@ -16,6 +21,7 @@ with
                 sessions.{{ id }}{%- if not loop.last %},{% endif %}
             {%- endfor %}
         from {{ ref("int_sessions__detected") }} as sessions
+        left join referrers on sessions.referrer = referrers.referrer
         left join
             {{ ref("int_channel__user_agent_enrichment") }} as agents
             on sessions.user_agent_hash = agents.user_agent_hash
