@@ -99,7 +99,7 @@ def _facts(warehouse: Warehouse, tables: Sequence[tuple[str, str]]) -> dict[tupl
         f"select '{schema}' as table_schema, '{table}' as table_name, n from ({_count(schema, table)}) as counted"
         for schema, table in columns
     )
-    rows: list[dict[str, Any]] = [dict(row) for row in warehouse.query(counts).to_dict("records")]
+    rows: list[dict[Any, Any]] = warehouse.query(counts).to_dict("records")
     return {
         (row["table_schema"], row["table_name"]): TableFacts(
             int(row["n"]), columns[row["table_schema"], row["table_name"]]

@@ -10,6 +10,7 @@ Mended, each found by a dbt run that failed without it:
 """
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -90,6 +91,8 @@ def serve(port: int) -> None:
         signal.signal(number, lambda *_: stop.set())
     with fakesnow.server(port=port):
         print(f"listening on {port}", flush=True)
+        # The access log goes to standard output too: once nobody reads it, a full pipe stops the server.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         stop.wait()
 
 
