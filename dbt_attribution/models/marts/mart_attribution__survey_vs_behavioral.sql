@@ -55,8 +55,8 @@ select
     pairs.said_channel,
     pairs.seen_channel,
     pairs.responses,
-    rates.total as responses_of_week,
-    rates.comparable as comparable_of_week,
+    cast(rates.total as {{ type_of("bigint") }}) as responses_of_week,
+    cast(rates.comparable as {{ type_of("bigint") }}) as comparable_of_week,
     rates.agreement,
     {{ ratio("(rates.agreement - rates.expected)", "(1 - rates.expected)") }} as kappa
 from pairs

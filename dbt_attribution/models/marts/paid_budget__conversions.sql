@@ -13,7 +13,7 @@ select
     -- -------- text
     campaigns.campaign_name,
     campaigns.campaign_type,
-    credit.channel,
+    campaigns.channel,
     credit.model_type,
     credit.conversion_type,
     credit.product,
