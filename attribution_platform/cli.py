@@ -29,9 +29,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings fi
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Say what is wrong in one plain message and leave."""
-    errors.print(f"[red]error:[/] {message}", highlight=False, markup=True) if "[" not in message else errors.print(
-        "error: " + message, markup=False, highlight=False
-    )
+    errors.print(f"error: {message}", markup=False, highlight=False)
     raise typer.Exit(code)
 
 
@@ -150,6 +148,26 @@ def classify(
             own_domains=list(chosen.project.own_domains),
         )
     except (SettingsError, ClassifyInputError) as error:
+        fail(str(error))
+    console.print(str(summary), markup=False, highlight=False)
+
+
+@app.command()
+def drift(
+    in_path: Annotated[
+        Path, typer.Option("--in", help="CSV or Parquet: metric, segment, date, numerator, denominator.")
+    ],
+    out_path: Annotated[Path, typer.Option("--out", help="Signals: one row an alarm, or why there is none.")],
+    phases: Annotated[
+        Path | None, typer.Option(help="Baselines you accept: metric, segment, phase_start_on; `*` for any.")
+    ] = None,
+) -> None:
+    """Judge daily counts of your own with the platform's drift detection: try thresholds on history first."""
+    from attribution_platform.drift import DriftInputError, DriftOptions, drift_file
+
+    try:
+        summary = drift_file(in_path, out_path, DriftOptions(phases=phases))
+    except DriftInputError as error:
         fail(str(error))
     console.print(str(summary), markup=False, highlight=False)
 
