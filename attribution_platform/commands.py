@@ -95,7 +95,7 @@ def run_and_report(job: str, config: Path | None, console: Console, errors: Cons
         return 2
     show_outcome(outcome, console)
     if outcome.success:
-        from attribution_platform.resources import build_warehouse
+        from attribution_platform.resources.factory import build_warehouse
 
         console.print()
         show_summary(summarise(build_warehouse(settings)), console)

@@ -17,7 +17,7 @@ from attribution_platform.assets.enrichment import build_enrichment_assets  # no
 from attribution_platform.assets.serving import build_serving_assets  # noqa: E402
 from attribution_platform.ingestion import build_ingestion  # noqa: E402
 from attribution_platform.jobs import build_jobs  # noqa: E402
-from attribution_platform.resources import build_resources  # noqa: E402
+from attribution_platform.resources.factory import build_resources  # noqa: E402
 from attribution_platform.schedules import build_schedules  # noqa: E402
 from attribution_platform.sensors import build_sensors  # noqa: E402
 from attribution_platform.settings import Settings, load_settings  # noqa: E402

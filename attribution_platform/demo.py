@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from attribution_platform.commands import frame_table, say_error, show_outcome, show_summary, show_where_next
-from attribution_platform.resources import build_warehouse
+from attribution_platform.resources.factory import build_warehouse
 from attribution_platform.run import BusyError, run_job
 from attribution_platform.settings import Settings, SettingsError, load_settings
 from attribution_platform.summary import summarise

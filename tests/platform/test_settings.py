@@ -61,9 +61,7 @@ def test_folders_are_relative_to_the_file(tmp_path):
 
 
 def test_the_window_covers_history_up_to_and_including_today(tmp_path):
-    settings = load_settings(
-        write(tmp_path, "[project]\nhistory_start = 2026-01-01\nas_of = 2026-02-10T08:00:00Z\n")
-    )
+    settings = load_settings(write(tmp_path, "[project]\nhistory_start = 2026-01-01\nas_of = 2026-02-10T08:00:00Z\n"))
     window = settings.extraction_window()
     assert (window.start, window.end) == (date(2026, 1, 1), date(2026, 2, 11))
     assert window.now == datetime(2026, 2, 10, 8, tzinfo=UTC)
