@@ -1,9 +1,13 @@
--- A row is a platform's day whose unified spend is not what the source reported, in the account's own currency.
+-- A row is a platform's day whose unified spend is not what the source reported, in the account's own
+-- currency.
 {{ config(meta={"dagster": {"ref": {"name": "int_paid_budget__ad_spend_by_platform"}}}) }}
 with
     reported as (
         {% for source_name, fields in ad_platform_maps().items() %}
-            select '{{ source_name }}' as source, spend_on as date_on, sum(coalesce({{ fields["cost"] }}, 0)) as spend
+            select
+                '{{ source_name }}' as source,
+                spend_on as date_on,
+                sum(coalesce({{ fields["cost"] }}, 0)) as spend
             from {{ ref(fields["model"]) }}
             where spend_on is not null
             group by 1, 2
