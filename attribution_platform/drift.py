@@ -69,7 +69,11 @@ class DriftSummary:
         alarms = self.signals[self.signals["status"] == ALARM]
         for row in alarms.head(SHOWN_ALARMS).to_dict("records"):
             date, first_bad = (f"{pd.Timestamp(row[name]):%Y-%m-%d}" for name in ("date", "first_bad_on"))
-            back = "" if pd.isna(row["recovered_on"]) else f", back on {pd.Timestamp(row['recovered_on']):%Y-%m-%d}"
+            back = (
+                ""
+                if pd.isna(row["recovered_on"])
+                else f", back on {pd.Timestamp(row['recovered_on']):%Y-%m-%d}"
+            )
             lines.append(
                 f"  {row['metric']} · {row['segment']}: {row['direction']} on {date} ({row['scheme']}), first bad day "
                 f"{first_bad}, {row['expected']:.4g} → {row['observed']:.4g}{back}"
@@ -150,7 +154,9 @@ def _is_empty(table: Table, column: str) -> np.ndarray:
 def _segments(table: Table, missing: str = ALL) -> pd.Categorical:
     """The segment of every row; with a type beside it as `type=segment`, and `all` where there is none."""
     if not table.has("segment"):
-        return pd.Categorical.from_codes(np.zeros(len(table), dtype=np.int64), categories=pd.Index([missing], dtype=object))
+        return pd.Categorical.from_codes(
+            np.zeros(len(table), dtype=np.int64), categories=pd.Index([missing], dtype=object)
+        )
     codes, names = table.text("segment", required=False)
     labels = [name or missing for name in names]
     if table.has("segment_type"):

@@ -6,6 +6,7 @@ week. Counts without a denominator are an individuals chart on logarithms. Every
 (series, days), padded on the right.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,7 +110,7 @@ def fit_counts(count: Floats, weekday: Ints, use: Bools, days: Ints) -> Fit:
     )
 
 
-def _refit(fit: Fit, use: Bools, z: Floats, again) -> Fit:  # type: ignore[no-untyped-def]
+def _refit(fit: Fit, use: Bools, z: Floats, again: Callable[[Ints, Bools], Fit]) -> Fit:
     odd = use & (np.abs(z) > TRIM_AT)
     rows = np.flatnonzero(odd.any(axis=1) & (odd.sum(axis=1) <= TRIM_SHARE * use.sum(axis=1)))
     if len(rows):
@@ -122,7 +123,7 @@ def _rates(x: Floats, n: Floats, weekday: Ints, use: Bools, days: Ints) -> Fit:
     total, hits = (n * used).sum(axis=1), (x * used).sum(axis=1)
     total = np.maximum(total, 1e-9)
     # More hits than units (sessions per click, spend twice reported) is no proportion: its odds are a rate.
-    is_ratio = ((x > n * (1 + 1e-9)) & use).any(axis=1)
+    is_ratio: Bools = np.logical_or.reduce((x > n * (1 + 1e-9)) & use, axis=1)
     edge = np.minimum(0.5 / total, 0.5)
     level = np.where(is_ratio, np.maximum(hits / total, edge), np.clip(hits / total, edge, 1 - edge))
     variance = _unit_variance(level, is_ratio)
@@ -143,7 +144,7 @@ def _rates(x: Floats, n: Floats, weekday: Ints, use: Bools, days: Ints) -> Fit:
     shift = np.zeros_like(level)
     for _ in range(3):
         expected = _unlink(link[:, None] + shift[:, None] + effect, is_ratio)
-        slope = (n_of_day * _unit_variance(expected, is_ratio)).sum(axis=1)
+        slope = np.sum(n_of_day * _unit_variance(expected, is_ratio), axis=1)
         missing = np.where(
             is_ratio, np.maximum(hits, edge * total), np.clip(hits, edge * total, total - edge * total)
         )
@@ -198,7 +199,7 @@ def _unlink(value: Floats, is_ratio: Bools) -> Floats:
 
 def _unit_variance(level: Floats, is_ratio: Bools) -> Floats:
     flag = is_ratio.reshape((-1,) + (1,) * (level.ndim - 1))
-    return np.where(flag, level, level * (1 - level))
+    return np.asarray(np.where(flag, level, level * (1 - level)))
 
 
 def _by_weekday(

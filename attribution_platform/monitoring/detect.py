@@ -283,7 +283,7 @@ def _weekly_rows(series: _Series, i: int, kept: Ints, phase_starts: list[int]) -
     weeks, slot = np.unique(week[whole], return_inverse=True)
     if len(weeks) <= FEWEST_WEEKS:
         return []
-    total = np.bincount(slot, weights=series.numerator[kept][whole])
+    total: Floats = np.bincount(slot, weights=series.numerator[kept][whole]).astype(np.float64)
     if not series.is_count[i]:
         total = total / np.bincount(slot, weights=series.denominator[kept][whole])
     given = [int(np.searchsorted(weeks, -(-(start + 3) // 7))) for start in phase_starts]
@@ -299,7 +299,7 @@ def _weekly_rows(series: _Series, i: int, kept: Ints, phase_starts: list[int]) -
                 "scheme": "xmr_weekly" if by_limits else "xmr_weekly_run",
                 "direction": "down" if (chart.signal[p] if by_limits else chart.run[p]) < 0 else "up",
                 "z": (total[p] - chart.centre[p]) / sigma if sigma > 0 else None,
-                "first_bad_on": int(weeks[p if by_limits else max(p - RUN_LENGTH + 1, 0)] * 7 - 3),
+                "first_bad_on": int(weeks[p if by_limits else p - RUN_LENGTH + 1] * 7 - 3),
                 "status": SIGNAL,
                 "expected": chart.centre[p],
                 "observed": total[p],
