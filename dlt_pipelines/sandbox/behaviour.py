@@ -243,9 +243,7 @@ def _replay(
     causes: dict[int, list[tuple[int, np.float32]]] = {c: [] for c in active}
     for trigger in config.triggers:
         if position[trigger.cause] in causes and position[trigger.channel] in causes:
-            causes[position[trigger.channel]].append(
-                (position[trigger.cause], np.float32(trigger.probability))
-            )
+            causes[position[trigger.channel]].append((position[trigger.cause], np.float32(trigger.probability)))
     tracked = {cause for pairs in causes.values() for cause, _ in pairs}
     pairs = [(position[s.first], position[s.second], s.effect) for s in config.synergies]
     pairs = [(a, b, effect) for a, b, effect in pairs if a in causes and b in causes]
@@ -449,9 +447,7 @@ def coalition_values(config: BehaviourConfig, realised: bool = False) -> NDArray
 
         everyone = np.arange(block.size)
         full = _replay(config, block, range(count))
-        reached = (
-            (full.touched * bits[:, None]).sum(axis=0) if monotone else np.full(block.size, (1 << count) - 1)
-        )
+        reached = (full.touched * bits[:, None]).sum(axis=0) if monotone else np.full(block.size, (1 << count) - 1)
         by_reach: dict[int, dict[int, float]] = {int(mask): {} for mask in np.unique(reached)}
         needed = sorted({below for mask in by_reach for below in _masks_below(mask)})
         for mask in needed:
@@ -574,9 +570,7 @@ def _demand_harvesting(people: int = 60_000, days: int = 90, seed: int = 4) -> B
 
 def _synergy(people: int = 60_000, days: int = 90, seed: int = 5) -> BehaviourConfig:
     """Two channels do together what neither does alone."""
-    channels = _changed(
-        _plain_channels(), Paid_Social={"effect": 0.5}, Email={"effect": 0.5}, Display={"effect": 0.3}
-    )
+    channels = _changed(_plain_channels(), Paid_Social={"effect": 0.5}, Email={"effect": 0.5}, Display={"effect": 0.3})
     synergies = (Synergy("Paid Social", "Paid Search", 5.0), Synergy("Display", "Email", 5.0))
     return BehaviourConfig(channels, name="synergy", people=people, days=days, seed=seed, synergies=synergies)
 
@@ -592,9 +586,7 @@ def _long_memory(people: int = 60_000, days: int = 90, seed: int = 6) -> Behavio
         Email={"half_life": 1.0},
         Organic_Search={"half_life": 2.0},
     )
-    return BehaviourConfig(
-        channels, name="long_memory", people=people, days=days, seed=seed, base_hazard=0.0003
-    )
+    return BehaviourConfig(channels, name="long_memory", people=people, days=days, seed=seed, base_hazard=0.0003)
 
 
 def _saturation(people: int = 60_000, days: int = 90, seed: int = 7) -> BehaviourConfig:
@@ -651,10 +643,7 @@ def random_mixture(seed: int, people: int = 60_000, days: int = 90) -> Behaviour
         Trigger(cause, target, float(rng.uniform(0.02, 0.12)))
         for cause in names
         for target in names
-        if chain
-        and cause != target
-        and target in ("Paid Search", "Organic Search", "Direct")
-        and rng.random() < 0.4
+        if chain and cause != target and target in ("Paid Search", "Organic Search", "Direct") and rng.random() < 0.4
     )
     first, second = (str(name) for name in rng.choice([n for n in names if n != "Direct"], 2, replace=False))
     synergies = (Synergy(first, second, float(rng.uniform(1.0, 5.0))),) if rng.random() < 0.4 else ()
