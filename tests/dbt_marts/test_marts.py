@@ -31,7 +31,7 @@ def unified_spend(scenario: Scenario) -> pd.DataFrame:
     files = scenario.rows["stg_files__spend"].assign(rate=1.0)
     rows = pd.concat([google, meta, files])[["platform", "spend_on", "cost", "rate"]]
     rows["spend"] = rows["cost"] * rows["rate"]
-    return rows.groupby(["platform", "spend_on"], as_index=False)["spend"].sum()
+    return rows.groupby(["platform", "spend_on"])[["spend"]].sum()
 
 
 def test_everything_builds_without_a_row_and_spend_shows_before_the_first_conversion(tmp_path, scenario):
@@ -52,7 +52,7 @@ def test_everything_builds_without_a_row_and_spend_shows_before_the_first_conver
 
 @pytest.mark.parametrize("model", MODELS)
 def test_spend_survives_by_platform_and_day_under_every_model(built, scenario, model):
-    expected = unified_spend(scenario).set_index(["platform", "spend_on"])["spend"]
+    expected = unified_spend(scenario)["spend"]
     for kind in ("signup", "purchase"):
         found = built.query(
             "select platform, date_on, sum(spend) as spend from marts.mart_attribution__campaign_daily "
