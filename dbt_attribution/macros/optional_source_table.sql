@@ -4,9 +4,7 @@
     {%- set found = none -%}
     {%- set present = [] -%}
     {%- if execute -%}
-        {%- set found = adapter.get_relation(
-            relation.database, relation.schema, relation.identifier
-        ) -%}
+        {%- set found = adapter.get_relation(relation.database, relation.schema, relation.identifier) -%}
         {%- if found -%}
             {%- for column in adapter.get_columns_in_relation(found) -%}
                 {%- do present.append(column.name | lower) -%}
@@ -15,9 +13,7 @@
     {%- endif -%}
     select
         {%- for name, kind in columns.items() %}
-            cast(
-                {{ name if name in present else "null" }} as {{ type_of(kind) }}
-            ) as {{ name }}
+            cast({{ name if name in present else "null" }} as {{ type_of(kind) }}) as {{ name }}
             {%- if not loop.last %},{% endif -%}
         {%- endfor %}
     {%- if found %} from {{ relation }}

@@ -16,12 +16,10 @@
     {%- endif -%}
     select
         {%- for name, kind in columns.items() %}
-        cast({{ name if name in present else "null" }} as {{ type_of(kind) }}) as {{ name }}
-        {%- if not loop.last %},{% endif -%}
+            cast({{ name if name in present else "null" }} as {{ type_of(kind) }}) as {{ name }}
+            {%- if not loop.last %},{% endif -%}
         {%- endfor %}
-    {%- if found %}
-    from {{ relation }}
-    {%- else %}
-    where 1 = 0
+    {%- if found %} from {{ relation }}
+    {%- else %} where 1 = 0
     {%- endif %}
 {%- endmacro %}

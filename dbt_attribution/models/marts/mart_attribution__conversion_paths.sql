@@ -4,7 +4,9 @@ with
         select
             paths.path_id,
             {{ stable_mean("touches.hours_before_conversion / 24.0") }} as days_to_conversion,
-            round(cast(median(touches.hours_before_conversion / 24.0) as double), 9) as median_days_to_conversion
+            round(
+                cast(median(touches.hours_before_conversion / 24.0) as double), 9
+            ) as median_days_to_conversion
         from {{ ref("int_credit__journey_paths") }} as paths
         inner join
             {{ ref("fct_journey_touchpoints") }} as touches
