@@ -245,12 +245,6 @@ def _survey(scenario: Scenario, random: np.random.Generator) -> None:
             "valid_from": pd.Timestamp("2020-01-01"),
         }
     )
-    scenario.rows["canonical_users"] = pd.DataFrame(
-        {
-            "canonical_user_id": people,
-            "first_touch_channel": random.choice(["Paid Search", "Email", None], len(people)),
-        }
-    )
     scenario.rows["customer_source_mapping"] = pd.DataFrame(
         [
             {"response": "google", "channel": "Organic Search"},

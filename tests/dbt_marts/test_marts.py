@@ -198,10 +198,14 @@ def test_weekly_limits_agree_with_an_independent_chart(built):
     assert checked > 20
 
 
-def test_agreement_and_kappa_agree_with_scikit_learn(built):
+def test_agreement_and_kappa_agree_with_scikit_learn(built, scenario):
     answers = built.query("select * from intermediate.int_attribution__survey_responses where is_comparable")
     # The longest phrase decides: "google ad" is no "google".
     assert set(answers["said_channel"]) == {"Paid Search", "Email"}
+    touches = scenario.rows["fct_touchpoints"].sort_values(["occurred_at", "touchpoint_id"])
+    before = touches.merge(answers, on="canonical_user_id").query("occurred_at <= answered_at")
+    seen = before.groupby("canonical_user_id")["channel"].first()
+    assert seen.to_dict() == answers.set_index("canonical_user_id")["seen_channel"].to_dict()
     weeks = answers.groupby(answers["answered_on"].dt.to_period("W-SUN").dt.start_time)
     found = built.query("select distinct week_on, agreement, kappa from marts.mart_attribution__survey_vs_behavioral")
     found = found.set_index("week_on")

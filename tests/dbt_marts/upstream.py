@@ -118,7 +118,6 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
         "valid_to": "timestamp",
     },
     "int_identity__persons": {"canonical_user_id": "varchar", "user_id": "varchar", "tier": "varchar"},
-    "canonical_users": {"canonical_user_id": "varchar", "first_touch_channel": "varchar"},
     "int_channel__user_agent_enrichment": {
         "user_agent_hash": "varchar",
         "device_type": "varchar",

@@ -212,7 +212,7 @@ select
     case when signalled.lower_limit < 0 then 0 else signalled.lower_limit end as lower_limit,
     signalled.upper_limit,
     coalesce(signalled.baseline_points, 0) as baseline_points,
-    coalesce(signalled.baseline_points >= 20, false) as are_limits_frozen,
+    coalesce(signalled.baseline_points >= {{ frozen_after }}, false) as are_limits_frozen,
     phased.phase_on,
     phased.phase_reason,
     signalled.run_length,

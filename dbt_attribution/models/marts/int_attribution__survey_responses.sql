@@ -51,6 +51,21 @@ with
                 order by length(mapping.response) desc, mapping.response
             )
             = 1
+    ),
+
+    -- What came after the answer cannot have been its reason.
+    first_touches as (
+        select persons.canonical_user_id, touches.channel
+        from persons
+        inner join
+            {{ ref("fct_touchpoints") }} as touches
+            on persons.canonical_user_id = touches.canonical_user_id
+            and touches.occurred_at <= persons.created_at
+        qualify
+            row_number() over (
+                partition by persons.canonical_user_id order by touches.occurred_at, touches.touchpoint_id
+            )
+            = 1
     )
 
 select
@@ -58,11 +73,11 @@ select
     persons.source,
     persons.response,
     coalesce(mapped.channel, 'Unassigned') as said_channel,
-    users.first_touch_channel as seen_channel,
+    first_touches.channel as seen_channel,
     -- An answer we cannot map and a person we never saw touch anything disagree with nothing.
-    mapped.channel is not null and users.first_touch_channel is not null as is_comparable,
+    mapped.channel is not null and first_touches.channel is not null as is_comparable,
     persons.created_at as answered_at,
     {{ reporting_date("persons.created_at") }} as answered_on
 from persons
 left join mapped on persons.canonical_user_id = mapped.canonical_user_id
-left join {{ ref("canonical_users") }} as users on persons.canonical_user_id = users.canonical_user_id
+left join first_touches on persons.canonical_user_id = first_touches.canonical_user_id
