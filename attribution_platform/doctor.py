@@ -10,12 +10,13 @@ from attribution_platform.environment import VARIABLE, UnknownEnvironmentError, 
 from attribution_platform.settings import HASH_KEY_VARIABLE, Settings, SettingsError, load_settings
 from dlt_pipelines.registry import SOURCES
 
-OK, MISSING, OFF = "[green]ok[/]", "[red]fix[/]", "[dim]off[/]"
+# One visible width, or the columns after them would not line up.
+OK, MISSING, OFF = "[green]ok  [/]", "[red]fix [/]", "[dim]off [/]"
 STATES = {"ok": OK, "warning": "[yellow]warn[/]", "error": MISSING}
 
 
 def _line(console: Console, state: str, what: str, detail: str) -> None:
-    console.print(f"{state:<14} {what:<22} {detail}", highlight=False)
+    console.print(f"{state} {what:<14} {detail}", highlight=False)
 
 
 def _check_source(name: str, settings: Settings, console: Console) -> int:
