@@ -20,6 +20,7 @@ Ints = NDArray[np.int64]
 
 MOVING_RANGE_TO_SIGMA = 1.128
 SIGMA_FLOOR = 0.5
+CHANCE_FLOOR = 0.95
 RARE = 1.2
 FEW = 30.0
 LOG_SIGMA_FLOOR = 0.01
@@ -155,7 +156,9 @@ def _rates(x: Floats, n: Floats, weekday: Ints, use: Bools, days: Ints) -> Fit:
     unit_variance = _unit_variance(expected, is_ratio)
     rows = np.arange(len(level))[:, None]
     z = _raw_z(x, n, expected[rows, weekday], unit_variance[rows, weekday])
-    sigma = np.maximum(_sigma(z, use, shrinkage, days), SIGMA_FLOOR)
+    chance = (n * used * unit_variance[rows, weekday]).sum(axis=1) / np.maximum(used.sum(axis=1), 1)
+    floor = _floor(x, use) * np.where(is_ratio, 1.0, np.sqrt(chance / (chance + 1)))
+    sigma = np.maximum(_sigma(z, use, shrinkage, days), np.maximum(floor, SIGMA_FLOOR))
     return Fit(expected, unit_variance, sigma, total / np.maximum(used.sum(axis=1), 1), total, False)
 
 
@@ -179,7 +182,7 @@ def _counts(x: Floats, weekday: Ints, use: Bools, days: Ints) -> Fit:
     common = (left**2 - chance[rows, weekday] * used).sum(axis=1) / np.maximum(size - 1 - shrinkage, 1)
     variance = np.maximum(common, LOG_SIGMA_FLOOR**2)[:, None] + chance
     z = _count_z(x, expected[rows, weekday], variance[rows, weekday])
-    sigma = np.maximum(_sigma(z, use, shrinkage, days), SIGMA_FLOOR)
+    sigma = np.maximum(_sigma(z, use, shrinkage, days), np.maximum(_floor(x, use), SIGMA_FLOOR))
     return Fit(expected, variance, sigma, volume, used.sum(axis=1), True)
 
 
@@ -261,6 +264,12 @@ def _shrink(effect: Floats, error: Floats, seen: Floats, days: Floats) -> tuple[
     between = np.maximum(excess / scale, 0.0)[:, None]
     factor = np.where(known, between / np.where(known, between + error, 1.0), 0.0)
     return effect * factor, factor.sum(axis=1)
+
+
+def _floor(x: Floats, use: Bools) -> Floats:
+    """Things that are counted one by one do not vary less than chance; a sigma that says so is luck, or a sum of scores."""
+    is_whole: Bools = np.logical_and.reduce((x == np.round(x)) | ~use, axis=1)
+    return np.where(is_whole, CHANCE_FLOOR, 0.0)
 
 
 def _sigma(z: Floats, use: Bools, parameters: Floats, days: Ints) -> Floats:

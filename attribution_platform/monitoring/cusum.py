@@ -85,7 +85,7 @@ class Episodes:
     Attributes:
         series: Row of the panel.
         position: Day of the alarm.
-        first_bad: First day of the fault: the day after the sum was last at zero.
+        first_bad: First day of the fault: the day after the sum was last at zero; of a point alarm the day itself.
         recovered: First good day again, or -1.
         is_point: Whether one day alone was enough.
         direction: -1 down, 1 up.
@@ -219,6 +219,9 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
                     else (state.down[row], state.down_from[row])
                 )
                 alone = not (high[row] if direction > 0 else low[row])
+                if alone:
+                    # The sum was at most one sigma before: the days that led there are no evidence.
+                    total, begun = options.clip - options.k, t
                 state.active[row], state.episode[row] = direction, len(found)
                 state.bad_days[row] = t - begun + 1
                 state.bad_sum[row] = total + options.k * state.bad_days[row]

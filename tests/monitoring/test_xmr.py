@@ -34,7 +34,7 @@ def test_the_tested_point_is_not_in_its_own_limits():
 
 
 def test_a_run_of_eight_starts_a_phase_where_the_run_began():
-    values = np.r_[np.tile([10.0, 11.0], 12), np.full(8, 12.0), np.tile([12.0, 13.0], 10)]
+    values = np.r_[np.tile([11.0, 10.0], 12), np.full(8, 12.0), np.tile([12.0, 13.0], 10)]
     chart = xmr_chart(values)
     assert chart.run[31] == 1
     assert chart.phase_starts == (0, 24)
@@ -43,7 +43,7 @@ def test_a_run_of_eight_starts_a_phase_where_the_run_began():
 
 
 def test_seven_in_a_row_are_no_run():
-    values = np.r_[np.tile([10.0, 11.0], 12), np.full(7, 12.0), 9.0, np.tile([10.0, 11.0], 5)]
+    values = np.r_[np.tile([11.0, 10.0], 12), np.full(7, 12.0), 9.0, np.tile([10.0, 11.0], 5)]
     assert xmr_chart(values).phase_starts == (0,)
 
 
