@@ -203,13 +203,14 @@ def _raw_z(x: Floats, n: Floats, expected: Floats, variance: Floats) -> Floats:
 def _count_z(x: Floats, expected: Floats, variance: Floats) -> Floats:
     usual = np.exp(expected)
     plain = (_log_count(x) - expected) / np.sqrt(variance)
-    # Logarithms of a few are skewed the other way: Sundays of eight alone gave .7 false alarms a year.
+    # Where chance outweighs what days have in common, logarithms are skewed the other way: Sundays of eight alone gave .7
+    # false alarms a year.
     root = (
         2
         * (np.sqrt(np.maximum(x, 0) + 0.375) - np.sqrt(usual + 0.375))
         / np.sqrt(variance * np.maximum(usual, 0.5))
     )
-    return np.asarray(np.where(usual < FEW, root, plain))
+    return np.asarray(np.where((usual < FEW) | (usual * variance < 2), root, plain))
 
 
 def _log_count(x: Floats) -> Floats:
