@@ -12,25 +12,24 @@ import pandas as pd
 WIDTH, ROW_HEIGHT = 620, 26
 
 
-def credit_chart(weights: pd.DataFrame) -> alt.FacetChart:
-    """Credited conversions by channel and model with their intervals.
+def credit_chart(weights: pd.DataFrame) -> alt.VConcatChart:
+    """Credited conversions by channel and model with their intervals, one chart a conversion type.
 
     Args:
         weights: rows of credit.credit_channel_weights with status `ok`: model_type, conversion_type, channel,
             conversions, ci_low, ci_high.
     """
+    return alt.vconcat(*(_credit_of_type(str(kind), rows) for kind, rows in weights.groupby("conversion_type")))
+
+
+def _credit_of_type(conversion_type: str, weights: pd.DataFrame) -> alt.LayerChart:
     base = alt.Chart(weights).encode(y=alt.Y("channel:N", title=None, sort="-x"), yOffset="model_type:N")
     bars = base.mark_bar(height={"band": 0.8}).encode(
         x=alt.X("conversions:Q", title="credited conversions"), color=alt.Color("model_type:N", title="model")
     )
     whiskers = base.mark_rule(color="#333").encode(x="ci_low:Q", x2="ci_high:Q")
     height = max(120, ROW_HEIGHT * weights["channel"].nunique() * max(1, weights["model_type"].nunique()))
-    return (
-        alt.layer(bars, whiskers)
-        .properties(width=WIDTH, height=height)
-        .facet(facet=alt.Facet("conversion_type:N", title=None), columns=1)
-        .resolve_scale(x="independent", y="independent")
-    )
+    return (bars + whiskers).properties(width=WIDTH, height=height, title=conversion_type)
 
 
 def coverage_chart(weekly: pd.DataFrame) -> alt.FacetChart:

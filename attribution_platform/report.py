@@ -58,7 +58,7 @@ def render_report(warehouse: Warehouse) -> str:
         _section(
             "Credited conversions",
             summary.pivot("conversions").reset_index(),
-            "Every column sums to the conversions above.",
+            "Every column sums to the conversions above, less the types a data-driven model withholds.",
         ),
         _section("Credited revenue", summary.pivot("revenue").reset_index(), "In the reporting currency."),
         _section(
