@@ -69,11 +69,7 @@ class DriftSummary:
         alarms = self.signals[self.signals["status"] == ALARM]
         for row in alarms.head(SHOWN_ALARMS).to_dict("records"):
             date, first_bad = (f"{pd.Timestamp(row[name]):%Y-%m-%d}" for name in ("date", "first_bad_on"))
-            back = (
-                ""
-                if pd.isna(row["recovered_on"])
-                else f", back on {pd.Timestamp(row['recovered_on']):%Y-%m-%d}"
-            )
+            back = "" if pd.isna(row["recovered_on"]) else f", back on {pd.Timestamp(row['recovered_on']):%Y-%m-%d}"
             lines.append(
                 f"  {row['metric']} · {row['segment']}: {row['direction']} on {date} ({row['scheme']}), first bad day "
                 f"{first_bad}, {row['expected']:.4g} → {row['observed']:.4g}{back}"
@@ -173,9 +169,7 @@ def _label(kind: str, segment: str) -> str:
 
 
 def _read_phases(path: Path) -> pd.DataFrame:
-    table = read_table(
-        path, ["metric", "phase_start_on"], {"segment": ["segment"], "segment_type": ["segment_type"]}
-    )
+    table = read_table(path, ["metric", "phase_start_on"], {"segment": ["segment"], "segment_type": ["segment_type"]})
     codes, metrics = table.text("metric")
     return pd.DataFrame(
         {
@@ -209,8 +203,6 @@ def _write(signals: pd.DataFrame, path: Path) -> None:
 
 def _arrow(signals: pd.DataFrame, dates: Sequence[str]) -> pa.Table:
     table = pa.Table.from_pandas(signals, preserve_index=False)
-    fields = [
-        pa.field(field.name, pa.date32() if field.name in dates else field.type) for field in table.schema
-    ]
+    fields = [pa.field(field.name, pa.date32() if field.name in dates else field.type) for field in table.schema]
     fields = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in fields]
     return table.cast(pa.schema(fields))

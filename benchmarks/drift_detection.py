@@ -62,9 +62,7 @@ def weekly_alarms(panel: Panel) -> tuple[Ints, Ints]:
     """Every week outside natural limits of the twelve baseline weeks; known on its last day."""
     assert panel.denominator is not None
     weeks = panel.numerator.shape[1] // 7
-    hits, units = (
-        x[:, : weeks * 7].reshape(-1, weeks, 7).sum(axis=2) for x in (panel.numerator, panel.denominator)
-    )
+    hits, units = (x[:, : weeks * 7].reshape(-1, weeks, 7).sum(axis=2) for x in (panel.numerator, panel.denominator))
     rate = hits / np.maximum(units, 1)
     base = BASELINE_DAYS // 7
     _, low, high = natural_limits(rate[:, :base])
@@ -88,9 +86,7 @@ def rolling_alarms(panel: Panel) -> tuple[Ints, Ints]:
     return rows.astype(np.int64), day.astype(np.int64)
 
 
-def measure(
-    n: int, replicates: int, seed: int, horizons: tuple[int, ...] = (1, 2, 3, 7, 14, 28)
-) -> list[Measured]:
+def measure(n: int, replicates: int, seed: int, horizons: tuple[int, ...] = (1, 2, 3, 7, 14, 28)) -> list[Measured]:
     """Every scheme on the same simulated series.
 
     A series that already stood in a false alarm when the fault began counts as not found: a reader was told something else.
@@ -125,9 +121,7 @@ def main() -> None:
     given = parser.parse_args()
     begun = time.perf_counter()
     horizons = (1, 2, 3, 7, 14, 28)
-    print(
-        f"80 % -> 65 %, {given.replicates} series, seed {given.seed}; share found within days of the fault\n"
-    )
+    print(f"80 % -> 65 %, {given.replicates} series, seed {given.seed}; share found within days of the fault\n")
     print(f"{'n/day':>5}  {'scheme':<24} {'false/yr':>8}  " + "  ".join(f"{f'<={d} d':>6}" for d in horizons))
     for n in (10, 30, 100, 300):
         for row in measure(n, given.replicates, given.seed, horizons):

@@ -223,11 +223,7 @@ class Acknowledgement:
     def covers(self, state: AlertState, now: datetime) -> bool:
         """Whether it holds for an alert now; one given to an earlier episode does not."""
         own = _matches((self.metric, self.segment), state.key)
-        return (
-            own
-            and self.at <= now < self.expires_at
-            and (state.started_at is None or state.started_at <= self.at)
-        )
+        return own and self.at <= now < self.expires_at and (state.started_at is None or state.started_at <= self.at)
 
 
 @dataclass(frozen=True)

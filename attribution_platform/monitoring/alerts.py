@@ -124,14 +124,10 @@ def evaluate(
         if kind is None:
             continue
         reminders = state.reminders + (kind is Kind.REMINDER)
-        after[key] = replace(
-            state, announced=kind is not Kind.RESOLVED, last_sent_at=now, reminders=reminders
-        )
+        after[key] = replace(state, announced=kind is not Kind.RESOLVED, last_sent_at=now, reminders=reminders)
         notifications.append(_notification(kind, after[key], observed, now))
     order = {Kind.FIRING: 0, Kind.REMINDER: 1, Kind.RESOLVED: 2}
-    notifications.sort(
-        key=lambda n: (n.severity is not Severity.CRITICAL, order[n.kind], n.metric, n.segment)
-    )
+    notifications.sort(key=lambda n: (n.severity is not Severity.CRITICAL, order[n.kind], n.metric, n.segment))
     return Evaluation(after, transitions, notifications, muted)
 
 
@@ -277,7 +273,5 @@ def observations_from_signals(
             continue
         judged = rows[rows["status"] != "signal"]
         is_good = bool(len(judged)) and bool(judged["status"].isin(["ok", "alarm"]).all())
-        found.append(
-            Observation(str(metric), str(segment), Health.GOOD if is_good else Health.UNKNOWN, severity)
-        )
+        found.append(Observation(str(metric), str(segment), Health.GOOD if is_good else Health.UNKNOWN, severity))
     return found

@@ -135,22 +135,16 @@ def _rates(x: Floats, n: Floats, weekday: Ints, use: Bools, days: Ints) -> Fit:
     link = _link(level, is_ratio)
     with np.errstate(divide="ignore", invalid="ignore"):
         shrunk_level = (x_of_day + 0.5 * level[:, None]) / (n_of_day + 0.5)
-        effect = _link(
-            np.where(is_ratio[:, None], shrunk_level, np.clip(shrunk_level, 1e-9, 1 - 1e-9)), is_ratio
-        )
+        effect = _link(np.where(is_ratio[:, None], shrunk_level, np.clip(shrunk_level, 1e-9, 1 - 1e-9)), is_ratio)
         effect = effect - link[:, None]
         # Per weekday: overdispersion does not average out over the units of a day, only over days.
-        error = (
-            spread[:, None] ** 2 * (n_of_day + seen / variance[:, None]) / (n_of_day**2 * variance[:, None])
-        )
+        error = spread[:, None] ** 2 * (n_of_day + seen / variance[:, None]) / (n_of_day**2 * variance[:, None])
     effect, shrinkage = _shrink(effect, error, seen, used.sum(axis=1))
     shift = np.zeros_like(level)
     for _ in range(3):
         expected = _unlink(link[:, None] + shift[:, None] + effect, is_ratio)
         slope = np.sum(n_of_day * _unit_variance(expected, is_ratio), axis=1)
-        missing = np.where(
-            is_ratio, np.maximum(hits, edge * total), np.clip(hits, edge * total, total - edge * total)
-        )
+        missing = np.where(is_ratio, np.maximum(hits, edge * total), np.clip(hits, edge * total, total - edge * total))
         shift -= np.clip(((n_of_day * expected).sum(axis=1) - missing) / np.maximum(slope, 1e-12), -1, 1)
     expected = _unlink(link[:, None] + shift[:, None] + effect, is_ratio)
     unit_variance = _unit_variance(expected, is_ratio)
@@ -205,11 +199,7 @@ def _count_z(x: Floats, expected: Floats, variance: Floats) -> Floats:
     plain = (_log_count(x) - expected) / np.sqrt(variance)
     # Where chance outweighs what days have in common, logarithms are skewed the other way: Sundays of eight alone gave .7
     # false alarms a year.
-    root = (
-        2
-        * (np.sqrt(np.maximum(x, 0) + 0.375) - np.sqrt(usual + 0.375))
-        / np.sqrt(variance * np.maximum(usual, 0.5))
-    )
+    root = 2 * (np.sqrt(np.maximum(x, 0) + 0.375) - np.sqrt(usual + 0.375)) / np.sqrt(variance * np.maximum(usual, 0.5))
     return np.asarray(np.where((usual < FEW) | (usual * variance < 2), root, plain))
 
 
@@ -233,9 +223,7 @@ def _unit_variance(level: Floats, is_ratio: Bools) -> Floats:
     return np.asarray(np.where(flag, level, level * (1 - level)))
 
 
-def _by_weekday(
-    n: Floats, x: Floats, z: Floats, weekday: Ints, used: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _by_weekday(n: Floats, x: Floats, z: Floats, weekday: Ints, used: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Sums per weekday of n, x and days, each (series, 7), and the spread of z within weekdays (series,)."""
     n_of_day, x_of_day, seen, z_of_day = (np.empty((len(n), 7)) for _ in range(4))
     for d in range(7):

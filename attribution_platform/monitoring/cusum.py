@@ -181,12 +181,7 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
 
     for t in range(width):
         live = t < panel.length
-        due = (
-            live
-            & (state.active == 0)
-            & (state.fitted_at < options.baseline_days)
-            & (state.fitted_at < state.good)
-        )
+        due = live & (state.active == 0) & (state.fitted_at < options.baseline_days) & (state.fitted_at < state.good)
         due &= state.good >= options.min_baseline_days
         due &= (
             (state.fitted_at == 0)
@@ -214,9 +209,7 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
             for row in np.flatnonzero(watched & (low | high | point)):
                 direction = (1 if z[row] > 0 else -1) if point[row] else (1 if high[row] else -1)
                 total, begun = (
-                    (state.up[row], state.up_from[row])
-                    if direction > 0
-                    else (state.down[row], state.down_from[row])
+                    (state.up[row], state.up_from[row]) if direction > 0 else (state.down[row], state.down_from[row])
                 )
                 alone = not (high[row] if direction > 0 else low[row])
                 if alone:
@@ -228,9 +221,7 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
                 state.back[row] = state.back_sum[row] = state.back_days[row] = 0
                 found.append((int(row), t, int(begun), bool(alone), direction, float(z[row])))
                 recovered.append(-1)
-                kept.append(
-                    (fit.expected[row].copy(), fit.unit_variance[row].copy(), fit.sigma[row], fit.weight[row])
-                )
+                kept.append((fit.expected[row].copy(), fit.unit_variance[row].copy(), fit.sigma[row], fit.weight[row]))
                 state.good[row] -= use[row, begun:t].sum()
                 use[row, begun : t + 1] = False
             ongoing = judged & (state.active != 0) & ~watched
@@ -248,9 +239,7 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
 
     columns = np.arange(width)
     own = columns < panel.length[:, None]
-    plain = np.where(own, panel.numerator if is_count else denominator, 0.0).sum(axis=1) / np.maximum(
-        panel.length, 1
-    )
+    plain = np.where(own, panel.numerator if is_count else denominator, 0.0).sum(axis=1) / np.maximum(panel.length, 1)
     is_judged = ~np.isnan(z_all).all(axis=1) if width else np.zeros(series, dtype=bool)
     volume = np.where(is_judged, fit.volume, plain)
     return Scan(z_all, is_judged, volume, _episodes(panel, denominator, weekday, found, recovered, kept))
@@ -278,9 +267,7 @@ def _recovers(state: _State, step: Floats, ongoing: Bools, t: int) -> Bools:
     state.bad_days[fell] += state.back_days[fell]
     state.back_sum[fell] = 0.0
     state.back_days[fell] = 0
-    return np.asarray(
-        ongoing & (state.back * size > RECOVERY_EVIDENCE) & (state.back_days >= FEWEST_GOOD_DAYS)
-    )
+    return np.asarray(ongoing & (state.back * size > RECOVERY_EVIDENCE) & (state.back_days >= FEWEST_GOOD_DAYS))
 
 
 def _episodes(
@@ -329,11 +316,7 @@ def _size(
 ) -> tuple[float, float, float, float, float, float]:
     if is_count:
         observed, usual = float(np.log(np.maximum(x, 0) + 0.5).mean()), float(expected[d].mean())
-        error = (
-            1.96
-            * sigma
-            * float(np.sqrt(unit_variance[d].mean() / len(x) + unit_variance.mean() / max(weight, 1)))
-        )
+        error = 1.96 * sigma * float(np.sqrt(unit_variance[d].mean() / len(x) + unit_variance.mean() / max(weight, 1)))
         change = observed - usual
         ends = (float(np.expm1(change - error)), float(np.expm1(change + error)))
         return float(np.exp(usual)), float(np.exp(observed)), float(np.expm1(change)), *ends, float(len(x))

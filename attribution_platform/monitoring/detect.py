@@ -119,9 +119,7 @@ def detect(frame: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | N
     for (is_count, chosen, _), members in groups.items():
         rows += _judge(series, positions, first_usable, is_count, chosen, members, last_day)
     table = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))
-    table = table.sort_values(
-        ["metric", "segment", "date", "scheme", "status"], kind="stable", ignore_index=True
-    )
+    table = table.sort_values(["metric", "segment", "date", "scheme", "status"], kind="stable", ignore_index=True)
     for column in ("date", "first_bad_on", "recovered_on"):
         table[column] = pd.to_datetime(table[column], unit="D").astype("datetime64[s]")
     for column in ("z", "expected", "observed", "size", "size_low", "size_high", "n"):
@@ -133,11 +131,7 @@ def _series(frame: pd.DataFrame) -> _Series:
     metric, segment = (frame[name].astype("category") for name in ("metric", "segment"))
     names = [[str(name) for name in column.cat.categories] for column in (metric, segment)]
     ranks = [np.argsort(np.argsort(np.array(each, dtype=object))) for each in names]
-    key = (
-        ranks[0][metric.cat.codes] * len(names[1]) + ranks[1][segment.cat.codes]
-        if len(frame)
-        else np.zeros(0, int)
-    )
+    key = ranks[0][metric.cat.codes] * len(names[1]) + ranks[1][segment.cat.codes] if len(frame) else np.zeros(0, int)
     day = pd.to_datetime(frame["date"]).to_numpy().astype("datetime64[D]").astype(np.int64)
     order = np.lexsort((day, key))
     key, day = key[order], day[order]
@@ -238,9 +232,7 @@ def _judge(
         rows.append(
             _row(series, i)
             | {
-                "date": int(panel.day[s, length[s] - 1])
-                if length[s]
-                else int(series.day[series.stop[i] - 1]),
+                "date": int(panel.day[s, length[s] - 1]) if length[s] else int(series.day[series.stop[i] - 1]),
                 "scheme": "cusum",
                 "z": result.z[s, length[s] - 1] if length[s] else None,
                 "status": status,
@@ -255,9 +247,7 @@ def _row(series: _Series, i: int) -> dict[str, object]:
     return blank | {"metric": series.metrics[i], "segment": series.segments[i], "direction": ""}
 
 
-def _status(
-    series: _Series, i: int, panel: Panel, result: Scan, s: int, options: CusumOptions, last_day: int
-) -> str:
+def _status(series: _Series, i: int, panel: Panel, result: Scan, s: int, options: CusumOptions, last_day: int) -> str:
     """Volume first: a series too thin to judge does not get better by waiting."""
     own = slice(series.start[i], series.stop[i])
     units = np.nan_to_num(series.numerator[own] if series.is_count[i] else series.denominator[own])

@@ -50,9 +50,7 @@ def kinds(sent: list[Notification]) -> list[str]:
 
 
 @pytest.mark.parametrize(("severity", "reminders"), [(Severity.CRITICAL, 29), (Severity.WARNING, 4)])
-def test_thirty_evaluations_of_a_lasting_fault_are_one_firing_its_reminders_and_one_resolved(
-    severity, reminders
-):
+def test_thirty_evaluations_of_a_lasting_fault_are_one_firing_its_reminders_and_one_resolved(severity, reminders):
     sent, last = play([Health.BAD] * 30 + [Health.GOOD] * 5, severity=severity)
     assert kinds(sent) == ["firing"] + ["reminder"] * reminders + ["resolved"]
     assert len({each.idempotency_key for each in sent}) == len(sent)

@@ -102,9 +102,7 @@ def test_the_baseline_does_not_creep_after_the_fault():
 
 def test_an_accepted_baseline_ends_the_alarm():
     table = broken(1, 260, 120)
-    phases = pd.DataFrame(
-        {"metric": ["*"], "segment": ["all"], "phase_start_on": [FIRST + pd.Timedelta(days=140)]}
-    )
+    phases = pd.DataFrame({"metric": ["*"], "segment": ["all"], "phase_start_on": [FIRST + pd.Timedelta(days=140)]})
     after = detect(table, DetectOptions(), phases)
     assert after["status"].tolist() == ["alarm", "ok"]
     assert after["date"].iloc[1] == FIRST + pd.Timedelta(days=259)
