@@ -48,11 +48,30 @@
         case
             {{ type_column }}
             {%- for conversion in own %}
-                when '{{ conversion.get("name") }}' then {{ conversion.get("lookback_days") }}
+                when {{ text_or_null(conversion.get("name")) }} then {{ conversion.get("lookback_days") }}
             {%- endfor %}
             else {{ var("lookback_days") }}
         end
     {%- else -%} {{ var("lookback_days") }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A setting of one conversion in SQL, for a column in which `type_column` names the conversion; null where it is not set. -#}
+{% macro file_conversion_setting(type_column, setting) -%}
+    {%- set own = [] -%}
+    {%- for conversion in conversions_of_kind("file") if conversion.get(setting) is not none -%}
+        {%- do own.append(conversion) -%}
+    {%- endfor -%}
+    {%- if own -%}
+        case
+            {{ type_column }}
+            {%- for conversion in own %}
+                {%- set value = conversion.get(setting) %}
+                when {{ text_or_null(conversion.get("name")) }}
+                then {{ text_or_null(value) if value is string else value }}
+            {%- endfor %}
+        end
+    {%- else -%} null
     {%- endif -%}
 {%- endmacro %}
 

@@ -18,8 +18,17 @@
 {%- endmacro %}
 
 {#- Finish a relation of raw credit (conversion_id, touchpoint_id, model_type, channel, campaign, position, raw_credit, revenue):
-    drop what earned nothing and give the rounding remainder to the last touch, so that credit and revenue add up exactly. -#}
+    drop what earned nothing and give the rounding remainder to the touch with the most credit, the later of equals, so that credit
+    and revenue add up exactly. A remainder on a touch that earned almost nothing would turn it negative. The sums have an order,
+    because threads adding doubles in another one change the last digits from run to run. -#}
 {% macro conserve_credit(relation) -%}
+    {%- set others -%}
+        over (
+            partition by conversion_id, model_type
+            order by credit_rank desc
+            rows between unbounded preceding and 1 preceding
+        )
+    {%- endset -%}
     select
         conversion_id,
         touchpoint_id,
@@ -27,39 +36,23 @@
         channel,
         campaign,
         case
-            when from_the_end = 1
-            then
-                1 - coalesce(
-                    sum(case when from_the_end > 1 then raw_credit end) over (
-                        partition by conversion_id, model_type
-                    ),
-                    0
-                )
-            else raw_credit
+            when credit_rank = 1 then 1 - coalesce(sum(raw_credit) {{ others }}, 0) else raw_credit
         end as credit,
         cast(
             case
-                when from_the_end = 1
-                then
-                    revenue - coalesce(
-                        sum(
-                            case
-                                when from_the_end > 1
-                                then cast(revenue * raw_credit as {{ type_of("money") }})
-                            end
-                        ) over (partition by conversion_id, model_type),
-                        0
-                    )
-                else cast(revenue * raw_credit as {{ type_of("money") }})
+                when credit_rank = 1
+                then revenue - coalesce(sum(raw_revenue) {{ others }}, 0)
+                else raw_revenue
             end as {{ type_of("money") }}
         ) as credited_revenue
     from
         (
             select
                 *,
+                cast(revenue * raw_credit as {{ type_of("money") }}) as raw_revenue,
                 row_number() over (
-                    partition by conversion_id, model_type order by position desc
-                ) as from_the_end
+                    partition by conversion_id, model_type order by raw_credit desc, position desc
+                ) as credit_rank
             from {{ relation }}
             where raw_credit > 0
         ) as credited

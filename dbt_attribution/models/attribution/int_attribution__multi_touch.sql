@@ -20,7 +20,11 @@ with
             position,
             revenue,
             1.0 / cast(journey_length as double) as linear,
-            decay / sum(decay) over (partition by journey_id) as time_decay,
+            decay / sum(decay) over (
+                partition by journey_id
+                order by position
+                rows between unbounded preceding and unbounded following
+            ) as time_decay,
             case
                 when journey_length = 1
                 then 1.0

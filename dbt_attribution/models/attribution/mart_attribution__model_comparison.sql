@@ -13,35 +13,52 @@ with
         group by 1, 2, 3, 4, 5
     ),
 
-    -- A model that answered for a conversion type and gave a cell nothing said zero; one that did not
-    -- answer said nothing.
-    answered as (
-        select conversion_type, count(distinct model_type) as models from cells group by conversion_type
+    answered as (select distinct conversion_type, model_type from cells),
+
+    places as (select distinct date_on, channel, product, conversion_type from cells),
+
+    -- A model that answered for a conversion type and gave a cell nothing said zero there; one that had too
+    -- little data
+    -- said nothing, and stays null.
+    filled as (
+        select
+            places.*,
+            answered.model_type,
+            coalesce(cells.conversions, 0) as conversions,
+            coalesce(cells.revenue, 0) as revenue
+        from places
+        inner join answered on places.conversion_type = answered.conversion_type
+        left join
+            cells
+            on places.date_on = cells.date_on
+            and places.channel = cells.channel
+            and places.product = cells.product
+            and places.conversion_type = cells.conversion_type
+            and answered.model_type = cells.model_type
     )
 
 select
     -- -------- dimensions
-    cells.date_on,
-    cells.channel,
-    cells.product,
-    cells.conversion_type,
+    date_on,
+    channel,
+    product,
+    conversion_type,
 
     -- -------- credited conversions
     {% for model in credit_models() %}
-        sum(case when cells.model_type = '{{ model }}' then cells.conversions end) as {{ model }},
+        cast(
+            sum(case when model_type = '{{ model }}' then conversions end) as {{ type_of("double") }}
+        ) as {{ model }},
     {% endfor %}
 
     -- -------- credited revenue
     {% for model in credit_models() %}
-        sum(case when cells.model_type = '{{ model }}' then cells.revenue end) as {{ model }}_revenue,
+        cast(
+            sum(case when model_type = '{{ model }}' then revenue end) as {{ type_of("money") }}
+        ) as {{ model }}_revenue,
     {% endfor %}
 
     -- -------- how far the models are apart: (max - min) / mean
-    (
-        max(cells.conversions)
-        - case when count(*) < max(answered.models) then 0 else min(cells.conversions) end
-    )
-    / ({{ stable_sum("cells.conversions") }} / max(answered.models)) as divergence_score
-from cells
-inner join answered on cells.conversion_type = answered.conversion_type
-group by 1, 2, 3, 4
+    {{ ratio("(max(conversions) - min(conversions)) * count(*)", stable_sum("conversions")) }} as divergence_score
+from filled
+group by date_on, channel, product, conversion_type

@@ -5,7 +5,7 @@
         select
             subscription_id as source_id,
             'backend' as source,
-            '{{ conversion.get("name") }}' as conversion_type,
+            {{ text_or_null(conversion.get("name")) }} as conversion_type,
             user_id,
             cast(null as {{ type_of("text") }}) as contact_id,
             cast(null as {{ type_of("text") }}) as email_hash,

@@ -16,6 +16,7 @@ with
             touches.channel,
             touches.campaign,
             touches.artifact_id,
+            touches.origin,
             touches.occurred_at,
             conversions.converted_at
         from conversions
@@ -38,6 +39,7 @@ with
             'Direct' as channel,
             cast(null as {{ type_of("text") }}) as campaign,
             cast(null as {{ type_of("text") }}) as artifact_id,
+            'none' as origin,
             conversions.converted_at as occurred_at,
             conversions.converted_at
         from conversions
@@ -81,6 +83,7 @@ with
             touches.channel,
             touches.campaign,
             touches.artifact_id,
+            touches.origin,
             touches.occurred_at,
             cast(null as {{ type_of("timestamp") }}) as converted_at
         from unconverted
@@ -92,13 +95,13 @@ with
     ),
 
     journeys as (
-        select *, 'touch' as origin
+        select *
         from converting
         union all
-        select *, 'none'
+        select *
         from untouched
         union all
-        select *, 'touch'
+        select *
         from not_converting
     )
 

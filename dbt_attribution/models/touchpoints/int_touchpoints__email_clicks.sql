@@ -41,6 +41,8 @@ with
             {{ ref("int_identity__resolution") }} as resolution
             on resolution.identifier_type = 'email_hash'
             and clicks.email_hash = resolution.identifier
+            and clicks.occurred_at >= resolution.valid_from
+            and (resolution.valid_to is null or clicks.occurred_at < resolution.valid_to)
         where resolution.match_tier <> 'blocked' and clicks.occurred_at is not null
     ),
 
