@@ -59,6 +59,7 @@ select
     {% endfor %}
 
     -- -------- how far the models are apart: (max - min) / mean
-    {{ ratio("(max(conversions) - min(conversions)) * count(*)", stable_sum("conversions")) }} as divergence_score
+    {{ ratio("(max(conversions) - min(conversions)) * count(*)", stable_sum("conversions")) }}
+    as divergence_score
 from filled
 group by date_on, channel, product, conversion_type
