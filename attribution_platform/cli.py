@@ -99,13 +99,41 @@ def credit(
         typer.Option(min=1, help="Under this many conversions a data-driven model says so instead of a number."),
     ] = 1000,
     markov_order: Annotated[int, typer.Option(min=0, max=4, help="1 to 4; 0 chooses by held-out likelihood.")] = 1,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="A model by name; repeat for several. Default: the usual eight.")
+    ] = None,
+    include_channel: Annotated[list[str] | None, typer.Option(help="Only these channels may earn credit.")] = None,
+    exclude_channel: Annotated[list[str] | None, typer.Option(help="These channels earn none, e.g. Direct.")] = None,
+    include_campaign: Annotated[
+        list[str] | None, typer.Option(help="Only campaigns in which this pattern is found.")
+    ] = None,
+    exclude_campaign: Annotated[
+        list[str] | None, typer.Option(help="No campaign in which this pattern is found.")
+    ] = None,
+    lookback_steps: Annotated[int | None, typer.Option(min=1, help="Only so many of a journey's last touches.")] = None,
+    path_transform: Annotated[
+        str, typer.Option(help="How repeats count: unique (each), exposure (runs), first, frequency.")
+    ] = "unique",
     replicates: Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 leaves the intervals empty.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     b2b: Annotated[bool, typer.Option(help="Accounts buy, not single people; only the recommendation asks.")] = False,
 ) -> None:
     """Credit channels from your own files, with every model and its interval. Needs no set-up."""
+    from attribution_platform.credit.eligibility import Eligibility
+    from attribution_platform.credit.registry import DEFAULT_MODELS
     from attribution_platform.credit_files import CreditInputError, credit_command
 
+    try:
+        eligibility = Eligibility(
+            tuple(include_channel or ()),
+            tuple(exclude_channel or ()),
+            tuple(include_campaign or ()),
+            tuple(exclude_campaign or ()),
+            lookback_steps,
+            path_transform,  # type: ignore[arg-type]  # checked by the class
+        )
+    except ValueError as error:
+        fail(str(error))
     try:
         summary = credit_command(
             touchpoints=touchpoints,
@@ -120,6 +148,8 @@ def credit(
             replicates=replicates,
             seed=seed,
             b2b=b2b,
+            models=models or DEFAULT_MODELS,
+            eligibility=eligibility,
         )
     except CreditInputError as error:
         fail(str(error))

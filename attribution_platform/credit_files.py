@@ -11,7 +11,7 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from attribution_platform.credit.eligibility import ALL_TOUCHES, Eligibility, keep_eligible
 from attribution_platform.credit.journeys import (
     Conversions,
     Journeys,
@@ -93,6 +94,7 @@ def credit_command(
     replicates: int = 1000,
     seed: int = 0,
     b2b: bool = False,
+    eligibility: Eligibility = ALL_TOUCHES,
 ) -> str:
     """Credit channels from files and write the results to `out`.
 
@@ -110,6 +112,7 @@ def credit_command(
         replicates: Of the bootstrap; 0 leaves intervals empty.
         seed: Of everything random.
         b2b: Whether accounts buy; only the recommendation asks.
+        eligibility: Which touches may earn credit; with touchpoints only.
 
     Returns:
         A summary to print.
@@ -134,9 +137,14 @@ def credit_command(
     if paths is not None:
         if touchpoints is not None or conversions is not None:
             raise CreditInputError("give either --paths, or --touchpoints and --conversions, not both")
+        if eligibility != ALL_TOUCHES:
+            raise CreditInputError(
+                "--paths has no touches to choose from: channel and campaign filters, --lookback-steps and --path-transform "
+                "need --touchpoints and --conversions"
+            )
         found = _from_paths(paths, spend, models, options, b2b)
     elif touchpoints is not None and conversions is not None:
-        found = _from_touches(touchpoints, conversions, spend, models, options, lookback_days, b2b)
+        found = _from_touches(touchpoints, conversions, spend, models, options, lookback_days, b2b, eligibility)
     else:
         raise CreditInputError("give --touchpoints and --conversions, or --paths")
     written = _write(found, out)
@@ -191,6 +199,7 @@ def _from_touches(
     options: CreditOptions,
     lookback_days: float,
     b2b: bool,
+    eligibility: Eligibility,
 ) -> Credited:
     touch_table = read_table(
         touch_file, ["user_id", "occurred_at", "channel"], {"campaign": ["campaign"], "cost": ["cost"]}
@@ -236,13 +245,12 @@ def _from_touches(
         totals = np.bincount(touches.channel, weights=own_cost, minlength=len(channels))
         cost = {name: float(total) for name, total in zip(channels, totals, strict=True) if total}
 
-    journeys = build_journeys(touches, bought, channels, lookback_days)
-    direct = channels.index(direct_name(channels))
-    if channels[direct] not in names and direct not in journeys.paths.codes:
-        # Every conversion has a touch: a Direct nobody mentioned earns no row.
-        channels = names
-        journeys = _without_channel(journeys, direct)
-        touches = replace(touches, channel=channel)
+    def journeys_of(part: Conversions) -> Journeys:
+        built = build_journeys(touches, part, channels, lookback_days)
+        # Also drops a Direct that nobody mentioned and no conversion needed.
+        return keep_eligible(built, campaign, campaigns, eligibility, names)
+
+    journeys = journeys_of(bought)
     outcomes = run_models(credit_view(journeys.paths), models, options)
     frames = []
     for code, name in enumerate(kinds):
@@ -251,8 +259,8 @@ def _from_touches(
         else:
             chosen = kind == code
             part = Conversions(bought.person[chosen], bought.at[chosen], bought.revenue[chosen])
-            view = credit_view(build_journeys(touches, part, channels, lookback_days).paths)
-            table = credit_table(run_models(view, models, options), channels)
+            view = credit_view(journeys_of(part).paths)
+            table = credit_table(run_models(view, models, options), view.channels)
         table.insert(0, "conversion_type", name)
         frames.append(table[["conversion_type", *CREDIT_COLUMNS]])
     empty = pd.DataFrame(columns=["conversion_type", *CREDIT_COLUMNS])
@@ -269,14 +277,6 @@ def _from_touches(
         cost,
         advice,
     )
-
-
-def _without_channel(journeys: Journeys, code: int) -> Journeys:
-    """Drop the name of a channel without touches."""
-    old = journeys.paths
-    kept = tuple(name for i, name in enumerate(old.channels) if i != code)
-    codes = old.codes - (old.codes > code)
-    return replace(journeys, paths=replace(old, channels=kept, codes=codes, _cache={}))
 
 
 def _touch_detail(

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import zoneinfo
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from attribution_platform.credit.eligibility import Eligibility, Transform
+from attribution_platform.credit.rules import CustomWeights
 from attribution_platform.environment import HASH_KEY_MAY_BE_MADE, resolve
 from dlt_pipelines.config import ExtractionWindow, SourceConfig, SourcesConfig
 
@@ -29,6 +32,25 @@ HASH_KEY_VARIABLE = "ATTRIBUTION_HASH_KEY"
 DEFAULT_CONFIG = "attribution.toml"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_attribution"
+
+
+# Participation never adds up across channels, so it is no model of the credit tables: `mart_attribution__channel_assists` has it.
+RuleModel = Literal[
+    "first_touch",
+    "last_touch",
+    "first_non_direct",
+    "last_non_direct",
+    "first_paid",
+    "last_paid",
+    "linear",
+    "time_decay",
+    "position_based",
+    "u_shaped",
+    "w_shaped",
+    "j_shaped",
+    "inverse_j",
+    "custom",
+]
 
 
 class SettingsError(ValueError):
@@ -67,11 +89,33 @@ class Project(_Section):
 class Attribution(_Section):
     lookback_days: Annotated[int, Field(ge=1, le=730)] = 90
     session_timeout_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    # Only so many of the last touches of a journey; unset for all of them.
+    lookback_steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     half_life_days: Annotated[float, Field(gt=0, le=365)] = 7.0
+    rule_models: tuple[RuleModel, ...] = (
+        "first_touch",
+        "last_touch",
+        "last_non_direct",
+        "linear",
+        "time_decay",
+        "position_based",
+    )
+    custom_weights: CustomWeights = CustomWeights(first=0.4, last=0.4)
+    include_channels: tuple[str, ...] = ()
+    exclude_channels: tuple[str, ...] = ()
+    include_campaigns: tuple[str, ...] = ()
+    exclude_campaigns: tuple[str, ...] = ()
+    path_transform: Transform = "unique"
     # Under this many conversions a data-driven model reports "insufficient data" instead of a number.
     data_driven_min_conversions: Annotated[int, Field(ge=1)] = 1000
     bootstrap_replicates: Annotated[int, Field(ge=50, le=10_000)] = 500
     identity_ip_window: bool = False
+
+    @field_validator("include_campaigns", "exclude_campaigns")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Eligibility(include_campaigns=value)
+        return value
 
 
 class Conversion(_Section):
@@ -83,6 +127,7 @@ class Conversion(_Section):
     revenue_column: str | None = None
     revenue_value: float | None = None
     lookback_days: Annotated[int, Field(ge=1, le=730)] | None = None
+    lookback_steps: Annotated[int, Field(ge=1, le=1000)] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "Conversion":
@@ -237,6 +282,16 @@ class Settings(BaseSettings):
             "session_timeout_minutes": self.attribution.session_timeout_minutes,
             "half_life_days": self.attribution.half_life_days,
             "lookback_days": self.attribution.lookback_days,
+            "lookback_steps": self.attribution.lookback_steps,
+            "rule_models": list(self.attribution.rule_models),
+            "custom_weights": {
+                name: share for name, share in asdict(self.attribution.custom_weights).items() if share is not None
+            },
+            "include_channels": list(self.attribution.include_channels),
+            "exclude_channels": list(self.attribution.exclude_channels),
+            "include_campaigns": list(self.attribution.include_campaigns),
+            "exclude_campaigns": list(self.attribution.exclude_campaigns),
+            "path_transform": self.attribution.path_transform,
             "conversions": [conversion.model_dump(exclude_none=True) for conversion in self.conversions],
             "channel_rules": [rule.model_dump(exclude_none=True) for rule in self.channel_rules],
             "min_volume": self.alerts.thresholds.min_volume,

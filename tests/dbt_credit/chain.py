@@ -7,21 +7,25 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 import duckdb
 import numpy as np
 import pandas as pd
 
+from attribution_platform.settings import RuleModel
 from tests.dbt_marts.upstream import PROJECT, Layer
 
 CHANNELS = ("Direct", "Display", "Email", "Organic Search", "Paid Search", "Referral")
 LOOKBACK = {"buy": 45, "call": 20, "rare": 45}
-VARIABLES = {
+VARIABLES: dict[str, Any] = {
     "enabled_sources": [],
     "reporting_time_zone": "Europe/Berlin",
     "reporting_currency": "EUR",
     "lookback_days": 45,
     "half_life_days": 3,
+    "rule_models": list(get_args(RuleModel)),
+    "custom_weights": {"first": 0.5, "middle": 0.2},
     "conversions": [{"name": "call", "kind": "file", "lookback_days": 20, "product": "phone"}],
 }
 LONGEST_PATH = 100
@@ -73,7 +77,7 @@ class Drawn:
                     "page_path": "/",
                 }
             ),
-            "int_sessions__channels": sessions[["session_id", "channel"]],
+            "int_sessions__channels": sessions[["session_id", "channel", "campaign"]],
             "stg_files__conversions": pd.DataFrame(
                 {
                     "conversion_id": conversions["conversion_id"],
@@ -103,6 +107,10 @@ def draw(people: int = 120, seed: int = 11) -> Drawn:
     )
     # The longest journey lies inside every window.
     sessions.loc[owner == 0, "at"] = start + pd.to_timedelta(6 * rng.integers(240, 300, int(visits[0])), unit="h")
+    # Not drawn: the other draws stay as they were.
+    sessions["campaign"] = [
+        None if i % 3 == 0 else f"{'Brand' if i % 2 else 'Sale'} {i % 5}" for i in range(len(sessions))
+    ]
     sessions["session_id"] = [f"s{i}" for i in range(len(sessions))]
     buyers = np.concatenate([[0], rng.integers(0, people, 110)])
     conversions = pd.DataFrame(
@@ -155,14 +163,14 @@ def fill(chain: Layer, tables: Mapping[str, pd.DataFrame]) -> None:
                 connection.unregister("frame")
 
 
-def build(chain: Layer, select: str) -> None:
-    """Build and test what is selected.
+def build(chain: Layer, select: str, **variables: Any) -> None:
+    """Build and test what is selected, with these variables instead of the usual ones.
 
     Raises:
         AssertionError: dbt failed; the message is the end of its output.
     """
     # As the platform's passes do: a test runs where the last of its parents is built.
-    outcome = chain.dbt("build", f"{select} --indirect-selection buildable", VARIABLES)
+    outcome = chain.dbt("build", f"{select} --indirect-selection buildable", VARIABLES | variables)
     assert outcome.code == 0, outcome.text[-8000:]
 
 

@@ -1,15 +1,17 @@
-"""Journeys and credit in SQL against the Python models, on one drawn world. Four dbt runs, about 30 s."""
+"""Journeys and credit in SQL against the Python models, on one drawn world. Ten dbt runs, about 60 s."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from attribution_platform.credit.assets_api import credit_from_paths
+from attribution_platform.credit.eligibility import ALL_TOUCHES, Eligibility, keep_eligible
 from attribution_platform.credit.journeys import Conversions, Touches, build_journeys
 from attribution_platform.credit.paths import Paths
-from attribution_platform.credit.rules import RuleOptions, rule_weights
+from attribution_platform.credit.rules import CustomWeights, RuleOptions, rule_weights
 from tests.dbt_credit.chain import (
     CHANNELS,
     LONGEST_PATH,
@@ -24,7 +26,7 @@ from tests.dbt_credit.chain import (
 )
 from tests.dbt_marts.upstream import Layer
 
-RULES = ("first_touch", "last_touch", "last_non_direct", "linear", "time_decay", "position_based")
+RULES = tuple(VARIABLES["rule_models"])
 MIN_CONVERSIONS = 20
 
 
@@ -79,16 +81,17 @@ def as_paths(rows: pd.DataFrame) -> Paths:
     )
 
 
-@pytest.mark.parametrize("conversion_type", sorted(LOOKBACK))
-def test_journeys_hold_the_touches_the_python_builder_finds(chain, drawn, journeys, conversion_type):
+def python_journeys(drawn: Drawn, conversion_type: str, eligibility: Eligibility) -> pd.DataFrame:
+    """One row a touch of every journey, as the Python builder finds them."""
     sessions = drawn.sessions[drawn.sessions["channel"] != "Internal"]
     bought = drawn.conversions[drawn.conversions["type"] == conversion_type]
     people = sorted({*sessions["person"], *bought["person"]})
+    campaign, campaigns = pd.factorize(sessions["campaign"].fillna(""))
 
     def micros(moments: pd.Series) -> np.ndarray:
         return moments.astype("datetime64[us]").astype("int64").to_numpy()
 
-    expected = build_journeys(
+    built = build_journeys(
         Touches(
             np.searchsorted(people, sessions["person"]),
             micros(sessions["at"]),
@@ -99,20 +102,24 @@ def test_journeys_hold_the_touches_the_python_builder_finds(chain, drawn, journe
         list(CHANNELS),
         LOOKBACK[conversion_type],
     )
+    expected = keep_eligible(built, campaign.astype(np.int64), list(campaigns), eligibility)
     rows = expected.paths.row_of_touch
     converts = rows < len(expected.conversion)
     conversion = np.full(len(rows), "open", dtype=object)
     conversion[converts] = bought["conversion_id"].to_numpy()[expected.conversion[rows[converts]]]
-    wanted = pd.DataFrame(
+    return pd.DataFrame(
         {
             "person": np.array(people)[expected.paths.person[rows]],
             "conversion": conversion,
             "session": np.where(expected.touch < 0, "none", sessions["session_id"].to_numpy()[expected.touch]),
-            "channel": np.array(CHANNELS)[expected.paths.codes],
+            "channel": np.array(expected.paths.channels)[expected.paths.codes],
             "hours": np.where(converts, expected.paths.hours, np.nan),
         }
     )
-    found = chain.query(
+
+
+def sql_journeys(chain: Layer, conversion_type: str) -> pd.DataFrame:
+    return chain.query(
         f"""select j.canonical_user_id as person, coalesce(c.source_id, 'open') as conversion,
             coalesce(t.session_id, 'none') as session, j.channel, j.hours_before_conversion as hours
         from core.fct_journey_touchpoints as j
@@ -120,17 +127,80 @@ def test_journeys_hold_the_touches_the_python_builder_finds(chain, drawn, journe
         left join core.fct_conversions as c using (conversion_id)
         where j.conversion_type = '{conversion_type}'"""
     )
+
+
+def assert_same_journeys(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
     keys = ["person", "conversion", "session"]
-    assert len(found) > 20
     pd.testing.assert_frame_equal(
         found.sort_values(keys, ignore_index=True), wanted.sort_values(keys, ignore_index=True), check_dtype=False
     )
 
 
+@pytest.mark.parametrize("conversion_type", sorted(LOOKBACK))
+def test_journeys_hold_the_touches_the_python_builder_finds(chain, drawn, conversion_type):
+    found = sql_journeys(chain, conversion_type)
+    assert len(found) > 20
+    assert_same_journeys(found, python_journeys(drawn, conversion_type, ALL_TOUCHES))
+
+
+FILTERS: dict[str, dict[str, Any]] = {
+    "no direct, two steps": {"exclude_channels": ["direct"], "lookback_steps": 2},
+    "two channels, first of each": {"include_channels": ["Email", "Paid Search"], "path_transform": "first"},
+    "campaigns, runs merged": {
+        "include_campaigns": ["^brand", "sale"],
+        "exclude_campaigns": ["4$"],
+        "path_transform": "exposure",
+    },
+}
+
+
+@pytest.mark.parametrize("asked", FILTERS.values(), ids=FILTERS)
+def test_left_out_touches_earn_nothing_and_no_conversion_is_lost(chain, drawn, tmp_path, asked):
+    layer = chain.copy_to(tmp_path / "project")
+    layer.execute("drop table credit.credit_path_weights")
+    # The two sides order touches of one instant differently, and which of them is among the last two would differ.
+    moments = drawn.sessions["at"] + pd.to_timedelta(np.arange(len(drawn.sessions)), unit="s")
+    drawn = Drawn(drawn.sessions.assign(at=moments), drawn.conversions)
+    fill(layer, drawn.tables())
+    build(layer, "fct_touchpoints+", **asked)
+    wanted = dict(asked)
+    transform = wanted.pop("path_transform", "unique")
+    steps = wanted.pop("lookback_steps", None)
+    eligibility = Eligibility(
+        **{name: tuple(values) for name, values in wanted.items()}, lookback_steps=steps, transform=transform
+    )
+    for conversion_type in LOOKBACK:
+        expected = python_journeys(drawn, conversion_type, eligibility)
+        assert "Unattributed" in set(expected["channel"]) or conversion_type == "rare"
+        assert_same_journeys(sql_journeys(layer, conversion_type), expected)
+    sums = layer.query(
+        """select model_type, sum(credit) as credit, sum(credited_revenue) - (select sum(revenue) from core.fct_conversions)
+            as revenue_lost, (select count(*) from core.fct_conversions) as conversions
+        from core.fct_attribution_credit group by model_type"""
+    )
+    assert set(sums["model_type"]) == set(RULES)
+    np.testing.assert_allclose(sums["credit"], sums["conversions"], rtol=1e-12)
+    assert (sums["revenue_lost"].astype(float) == 0).all()
+
+
+def test_a_frequency_path_names_how_often(chain, tmp_path):
+    layer = chain.copy_to(tmp_path / "project")
+    build(layer, "fct_journey_touchpoints int_credit__journey_paths credit_paths", path_transform="frequency")
+    counted = layer.query(
+        """with steps as (select conversion_type, unnest(string_split(path, ' > ')) as step, conversions + non_conversions as n
+            from core.credit_paths)
+        select conversion_type, sum(n * regexp_extract(step, '[(]([0-9]+)[)]$', 1)::int) as touches from steps group by 1"""
+    ).set_index("conversion_type")["touches"]
+    before = chain.query("select conversion_type, count(*) as n from core.fct_journey_touchpoints group by 1")
+    assert counted.to_dict() == before.set_index("conversion_type")["n"].to_dict()
+
+
 @pytest.mark.parametrize("model", RULES)
 def test_rules_in_sql_and_python_agree(journeys, credit, model):
     rows = journeys[journeys["is_converting"]]
-    options = RuleOptions(half_life_days=VARIABLES["half_life_days"])
+    options = RuleOptions(
+        half_life_days=VARIABLES["half_life_days"], custom=CustomWeights(**VARIABLES["custom_weights"])
+    )
     wanted = rows[["conversion_id", "touchpoint_id"]].assign(weight=rule_weights(model, as_paths(rows), options))
     found = credit[credit["model_type"] == model]
     both = wanted.merge(found, on=["conversion_id", "touchpoint_id"], how="outer", indicator=True)

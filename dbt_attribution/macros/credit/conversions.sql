@@ -38,21 +38,21 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Days before a conversion in which a touch may earn credit. -#}
-{% macro lookback_of(type_column) -%}
+{#- A window of the settings (`lookback_days`, `lookback_steps`) for the conversion a column names: its own, else everybody's. -#}
+{% macro lookback_of(type_column, setting="lookback_days") -%}
     {%- set own = [] -%}
-    {%- for conversion in var("conversions") if conversion.get("lookback_days") -%}
+    {%- for conversion in var("conversions") if conversion.get(setting) -%}
         {%- do own.append(conversion) -%}
     {%- endfor -%}
     {%- if own -%}
         case
             {{ type_column }}
             {%- for conversion in own %}
-                when {{ text_or_null(conversion.get("name")) }} then {{ conversion.get("lookback_days") }}
+                when {{ text_or_null(conversion.get("name")) }} then {{ conversion.get(setting) }}
             {%- endfor %}
-            else {{ var("lookback_days") }}
+            else {{ var(setting) }}
         end
-    {%- else -%} {{ var("lookback_days") }}
+    {%- else -%} {{ var(setting) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -1,4 +1,5 @@
-{#- Models of the comparison mart, in its column order. A new credit model is one more entry. -#}
+{#- Models of the comparison mart, in its column order; those that did not run have nulls there, so that its columns never change.
+    A new credit model is one more entry. -#}
 {% macro credit_models() -%}
     {{
         return(
@@ -12,6 +13,14 @@
                 "markov",
                 "shapley",
                 "hazard",
+                "first_non_direct",
+                "first_paid",
+                "last_paid",
+                "u_shaped",
+                "w_shaped",
+                "j_shaped",
+                "inverse_j",
+                "custom",
             ]
         )
     }}

@@ -12,9 +12,17 @@ select
     journeys.journey_length,
     journeys.hours_before_conversion,
     min(journeys.hours_before_conversion) over (partition by journeys.journey_id) as last_touch_hours,
-    max(case when journeys.channel <> 'Direct' then journeys.position end) over (
-        partition by journeys.journey_id
-    ) as last_non_direct_position,
+    {%- set kinds = {
+        "non_direct": "journeys.channel <> 'Direct'",
+        "paid": is_paid_channel("journeys.channel"),
+    } %}
+    {%- for kind, condition in kinds.items() %}
+        {%- for end, aggregate in [("first", "min"), ("last", "max")] %}
+            {{ aggregate }} (case when {{ condition }} then journeys.position end) over (
+                partition by journeys.journey_id
+            ) as {{ end }}_{{ kind }}_position,
+        {%- endfor %}
+    {%- endfor %}
     conversions.revenue
 from {{ ref("fct_journey_touchpoints") }} as journeys
 inner join {{ ref("fct_conversions") }} as conversions on journeys.conversion_id = conversions.conversion_id

@@ -1,4 +1,5 @@
 {{ config(schema="intermediate") }}
+{%- set models = var("rule_models") | reject("in", ["first_touch", "last_touch"]) | list %}
 with
     weighted as (
         select
@@ -18,31 +19,13 @@ with
             channel,
             campaign,
             position,
-            revenue,
-            1.0 / cast(journey_length as double) as linear,
-            decay / sum(decay) over (
-                partition by journey_id
-                order by position
-                rows between unbounded preceding and unbounded following
-            ) as time_decay,
-            case
-                when journey_length = 1
-                then 1.0
-                when journey_length = 2
-                then 0.5
-                when position in (1, journey_length)
-                then 0.4
-                else 0.2 / cast(journey_length - 2 as double)
-            end as position_based,
-            -- With nothing but direct visits the last of them keeps the credit.
-            case
-                when position = coalesce(last_non_direct_position, journey_length) then 1.0 else 0.0
-            end as last_non_direct
+            revenue
+            {%- for model in models %}, {{ rule_weight(model) }} as {{ model }} {%- endfor %}
         from weighted
     ),
 
     long as (
-        {% for model in ["linear", "time_decay", "position_based", "last_non_direct"] %}
+        {% for model in models or ["linear"] %}
             select
                 conversion_id,
                 touchpoint_id,
@@ -50,7 +33,7 @@ with
                 channel,
                 campaign,
                 position,
-                cast({{ model }} as double) as raw_credit,
+                cast({{ model if models else "null" }} as double) as raw_credit,
                 revenue
             from raw_credit
             {% if not loop.last %}

@@ -1,6 +1,6 @@
 -- One journey a conversion, and one a person and conversion type that did not convert. A touch may stand in
--- several journeys:
--- every conversion in whose window it lies.
+-- several
+-- journeys: every conversion in whose window it lies.
 with
     touches as (select * from {{ ref("fct_touchpoints") }}),
 
@@ -103,7 +103,9 @@ with
         union all
         select *
         from not_converting
-    )
+    ),
+
+    {{ kept_touches("journeys") }}
 
 select
     -- -------- ids
@@ -124,9 +126,10 @@ select
         row_number() over (partition by journey_id order by occurred_at, touchpoint_id) as integer
     ) as position,
     cast(count(*) over (partition by journey_id) as integer) as journey_length,
+    cast(frequency as integer) as frequency,
     {{ seconds_between("occurred_at", "converted_at") }} / 3600.0 as hours_before_conversion,
     conversion_id is not null as is_converting,
 
     -- -------- timestamps
     occurred_at
-from journeys
+from kept
