@@ -8,6 +8,7 @@
         "double": "double",
         "boolean": "boolean",
         "money": "decimal(20, 6)",
+        "weight": "decimal(38, 18)",
         "json": "varchar",
     } -%}
     {%- set snowflake = {
@@ -18,6 +19,7 @@
         "double": "double",
         "boolean": "boolean",
         "money": "number(20, 6)",
+        "weight": "number(38, 18)",
         "json": "varchar",
     } -%}
     {{ (snowflake if target.type == "snowflake" else duckdb)[name] }}

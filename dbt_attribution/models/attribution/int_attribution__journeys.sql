@@ -1,7 +1,7 @@
 {{ config(schema="intermediate") }}
 -- Converting journeys with what credit needs: one row a touch, positions precomputed, so that every rule
 -- model and every change of
--- half-life is one streaming pass.
+-- half-life reads this once and nothing else.
 select
     journeys.journey_id,
     journeys.conversion_id,

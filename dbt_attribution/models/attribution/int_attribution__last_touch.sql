@@ -1,4 +1,4 @@
-{{ config(schema="intermediate") }}
+{{ config(schema="intermediate", materialized="view") }}
 -- Only the credited touch: one row a conversion.
 select
     conversion_id,
