@@ -39,7 +39,7 @@ def google(response: requests.Response) -> Verdict:
         return OK
     error = document(response).get("error")
     if isinstance(error, str):
-        return _oauth_error(response, error)
+        return oauth(response)
     error = error if isinstance(error, dict) else {}
     message = str(error.get("message", "")) or excerpt(response)
     reasons = "; ".join(_google_reasons(error)) or message
@@ -63,9 +63,18 @@ def google(response: requests.Response) -> Verdict:
     return Verdict("retry", retry_after(response), message, floor=30.0 if "concurrent" in message else 5.0)
 
 
-def _oauth_error(response: requests.Response, error: str) -> Verdict:
-    described = f"{error}: {document(response).get('error_description', '')}".rstrip(": ")
-    if response.status_code in (429,) or response.status_code >= 500:
+def oauth(response: requests.Response) -> Verdict:
+    """Token endpoints (RFC 6749, section 5.2): a refused grant is a 400 with a code; only the server's own trouble passes."""
+    if response.status_code < 300:
+        return OK
+    body = document(response)
+    error = body.get("error")
+    if response.status_code == 429 or response.status_code >= 500 or not isinstance(error, str):
+        return plain(response)
+    # Microsoft's description ends in lines of trace ids; the first one says it.
+    said = str(body.get("error_description") or "").strip().partition("\r\n")[0]
+    described = f"{error}: {said}".rstrip(": ")
+    if error == "temporarily_unavailable":
         return Verdict("retry", retry_after(response), described)
     return Verdict("credentials", reason=described)
 

@@ -7,16 +7,14 @@ from typing import Any, Final
 
 from dlt_pipelines.config import HttpSourceConfig
 from dlt_pipelines.dialects import google
-from dlt_pipelines.http import CredentialsRejected, Redactor, VendorError, VendorSession
+from dlt_pipelines.http import CredentialsRejected, Redactor, VendorSession
+from dlt_pipelines.oauth import LIFETIME_SECONDS, FetchedToken
 
 JWT_GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 DEFAULT_TOKEN_URL: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
-LIFETIME_SECONDS: Final = 3600
-# A token that dies within this time is renewed before a request rather than after its refusal.
-MARGIN_SECONDS: Final = 120
 
 
-class GoogleAuth:
+class GoogleAuth(FetchedToken):
     """Bearer tokens from Google's token endpoint.
 
     Args:
@@ -35,15 +33,12 @@ class GoogleAuth:
         token_url: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__(VendorSession(f"{vendor} sign-in", config, google), headers)
         self._grant = grant
         self._scope = scope
         self._url = token_url or str(grant.get("token_uri") or DEFAULT_TOKEN_URL)
-        self._extra = dict(headers or {})
-        self._session = VendorSession(f"{vendor} sign-in", config, google)
-        self._token = ""
-        self._expires = 0.0
         for secret in self.secrets():
-            self._session.redact.add(secret)
+            self.session.redact.add(secret)
 
     @classmethod
     def from_json(
@@ -73,50 +68,35 @@ class GoogleAuth:
             )
         return cls(vendor, config, grant, scope, token_url)
 
-    def headers(self) -> Mapping[str, str]:
-        if time.monotonic() > self._expires - MARGIN_SECONDS:
-            self._fetch()
-        return {"Authorization": f"Bearer {self._token}", **self._extra}
-
-    def refresh(self) -> bool:
-        self._fetch()
-        return True
-
     def secrets(self) -> Iterable[str]:
         named = ("private_key", "client_secret", "refresh_token")
-        return [self._token, *(str(self._grant.get(name) or "") for name in named), *self._extra.values()]
+        return [*super().secrets(), *(str(self._grant.get(name) or "") for name in named)]
 
-    def _fetch(self) -> None:
+    def ask(self) -> Any:
         if self._grant.get("type") == "service_account":
-            reply = self._by_assertion()
-        else:
-            reply = self._session.call(
-                "POST",
-                self._url,
-                data={
-                    "grant_type": "refresh_token",
-                    "client_id": self._grant["client_id"],
-                    "client_secret": self._grant["client_secret"],
-                    "refresh_token": self._grant["refresh_token"],
-                },
-            )
-        token = reply.get("access_token") if isinstance(reply, dict) else None
-        if not token:
-            raise VendorError(f"{self._session.vendor}: the token endpoint sent no access_token.")
-        self._token = str(token)
-        self._expires = time.monotonic() + float(reply.get("expires_in", LIFETIME_SECONDS))
+            return self._by_assertion()
+        return self.session.call(
+            "POST",
+            self._url,
+            data={
+                "grant_type": "refresh_token",
+                "client_id": self._grant["client_id"],
+                "client_secret": self._grant["client_secret"],
+                "refresh_token": self._grant["refresh_token"],
+            },
+        )
 
     def _by_assertion(self) -> Any:
         try:
-            return self._session.call("POST", self._url, data=self._assertion(0))
+            return self.session.call("POST", self._url, data=self._assertion(0))
         except CredentialsRejected as refused:
             if "iat" not in str(refused) and "timeframe" not in str(refused):
                 raise
             # Our clock is off, or Google's: sign again by the time Google itself states in its replies.
-            skew = self._session.clock_skew()
+            skew = self.session.clock_skew()
             if abs(skew) < 30:
                 raise
-            return self._session.call("POST", self._url, data=self._assertion(skew))
+            return self.session.call("POST", self._url, data=self._assertion(skew))
 
     def _assertion(self, skew: float) -> dict[str, str]:
         import jwt
@@ -137,6 +117,6 @@ class GoogleAuth:
         except ValueError as error:
             message = Redactor([str(self._grant["private_key"])])(str(error))[:120]
             raise CredentialsRejected(
-                f"{self._session.vendor}: the service account's private key is unusable ({message})."
+                f"{self.session.vendor}: the service account's private key is unusable ({message})."
             ) from None
         return {"grant_type": JWT_GRANT, "assertion": signed}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
 import requests
@@ -115,6 +115,14 @@ class Auth(Protocol):
         """Values that must never be shown."""
 
 
+@runtime_checkable
+class Signer(Protocol):
+    """An `Auth` whose credentials depend on the request itself: OAuth 1.0a signs method, address and parameters."""
+
+    def sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request with its signature."""
+
+
 class HeaderAuth:
     """Credentials that do not change, sent in one header."""
 
@@ -149,7 +157,7 @@ class VendorSession:
         self.redact = Redactor(auth.secrets() if auth else ())
         self._session = requests.Session()
         # A ~/.netrc entry for the host would replace our Authorization header; proxies still come from the environment.
-        self._session.auth = lambda request: request
+        self._session.auth = _unsigned
         self._session.headers["User-Agent"] = USER_AGENT
         self._skew = 0.0
 
@@ -167,8 +175,28 @@ class VendorSession:
         """POST a JSON body, reply decoded from JSON."""
         return self.call("POST", path, params=params, json=body)
 
-    def call(self, method: str, path: str, **request: Any) -> Any:
+    def download(self, url: str, decode: Callable[[bytes], Any]) -> Any:
+        """GET a file that the vendor announced, without our credentials: the address may lie on a host of somebody else.
+
+        Args:
+            decode: turns the bytes into what is returned; a `ValueError` of it means that they are not whole.
+        """
+        return self.call("GET", url, decode=decode, anonymous=True)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        decode: Callable[[bytes], Any] = json.loads,
+        anonymous: bool = False,
+        **request: Any,
+    ) -> Any:
         """Send until served, and decode the reply.
+
+        Args:
+            decode: turns the body into what is returned; a `ValueError` of it counts as a reply that is not whole.
+            anonymous: send no credentials.
 
         Raises:
             CredentialsRejected: 401 again after one refresh.
@@ -177,16 +205,17 @@ class VendorSession:
         """
         url = path if path.startswith("http") else f"{self._config.base_url}{path}"
         extra = request.pop("headers", {})
+        auth = None if anonymous else self._auth
         refreshed, attempt, backoff, verdict = False, 0, 0.0, OK
         while attempt < self._config.attempts:
             attempt += 1
-            body, verdict = self._once(method, url, extra, request)
+            body, verdict = self._once(method, url, auth, decode, {**request, "headers": extra})
             if verdict.kind == "ok":
                 if verdict.wait:
                     LOG.info("%s: %s; pausing %.0f s", self.vendor, self.redact(verdict.reason), verdict.wait)
                     sleep(verdict.wait)
                 return body
-            if verdict.kind == "credentials" and not refreshed and self._auth is not None and self._auth.refresh():
+            if verdict.kind == "credentials" and not refreshed and auth is not None and auth.refresh():
                 self._note_secrets()
                 refreshed, attempt = True, attempt - 1
                 continue
@@ -202,14 +231,17 @@ class VendorSession:
                 sleep(wait)
         raise self._problem(method, url, verdict, attempt) from None
 
-    def _once(self, method: str, url: str, extra: Mapping[str, str], request: dict[str, Any]) -> tuple[Any, Verdict]:
-        headers = {**(self._auth.headers() if self._auth else {}), **extra}
+    def _once(
+        self, method: str, url: str, auth: Auth | None, decode: Callable[[bytes], Any], request: dict[str, Any]
+    ) -> tuple[Any, Verdict]:
+        headers = {**(auth.headers() if auth else {}), **request.pop("headers")}
         self._note_secrets()
         try:
             response = self._session.request(
                 method,
                 url,
                 headers=headers,
+                auth=auth.sign if isinstance(auth, Signer) else None,
                 timeout=(min(CONNECT_TIMEOUT_SECONDS, self._config.timeout_seconds), self._config.timeout_seconds),
                 allow_redirects=False,
                 **request,
@@ -225,9 +257,10 @@ class VendorSession:
         if verdict.kind != "ok":
             return None, verdict
         try:
-            return json.loads(response.content), verdict
+            return decode(response.content), verdict
         except ValueError:
-            return None, Verdict("retry", None, f"the reply ({len(response.content)} bytes) is not whole JSON")
+            form = "JSON" if decode is json.loads else "as announced"
+            return None, Verdict("retry", None, f"the reply ({len(response.content)} bytes) is not whole {form}")
 
     def clock_skew(self) -> float:
         """Seconds by which the vendor's clock was ahead of ours in its last reply."""
@@ -260,6 +293,10 @@ class VendorSession:
             )
         tries = f" after {attempts} attempts" if verdict.kind == "retry" else ""
         return VendorError(f"{self.redact(where)}: failed{tries} ({reason}).")
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _connection_problem(error: Exception) -> str:

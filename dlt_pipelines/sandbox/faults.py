@@ -22,7 +22,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Vendor = Literal["google_oauth", "ga4", "google_ads", "meta_ads", "mailchimp", "hubspot"]
+Vendor = Literal[
+    "google_oauth",
+    "ga4",
+    "google_ads",
+    "meta_ads",
+    "mailchimp",
+    "hubspot",
+    "microsoft_ads",
+    "linkedin_ads",
+    "reddit_ads",
+    "x_ads",
+    "tiktok_ads",
+]
 Kind = Literal[
     "throttle",
     "server_error",
@@ -41,13 +53,16 @@ Kind = Literal[
     "type_flip",
     "clock_skew",
     "failed_job",
+    "spent_refresh_token",
 ]
 LOG = logging.getLogger(__name__)
 VENDORS: tuple[str, ...] = get_args(Vendor)
 KINDS: tuple[str, ...] = get_args(Kind)
 
 # These describe a state of the vendor, not an accident of one request: they stay on until cleared.
-STANDING = frozenset({"revoked_token", "late_rows", "restated_days", "withdrawn_field", "type_flip", "clock_skew"})
+STANDING = frozenset(
+    {"revoked_token", "late_rows", "restated_days", "withdrawn_field", "type_flip", "clock_skew", "spent_refresh_token"}
+)
 BODY_FAULTS = ("cut_body", "malformed_body", "truncated_body", "type_flip", "withdrawn_field")
 MALFORMED = b"<html><head><title>502 Bad Gateway</title></head><body>upstream sent no answer</body></html>"
 

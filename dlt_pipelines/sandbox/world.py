@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dlt_pipelines.sandbox import backend, world_crm, world_marketing, world_tools
+from dlt_pipelines.sandbox import backend, world_crm, world_marketing, world_platforms, world_tools
 from dlt_pipelines.sandbox.behaviour import BehaviourConfig, Channel, Trigger, simulate, true_shapley
 from dlt_pipelines.sandbox.world_faults import apply_faults
 from dlt_pipelines.sandbox.world_files import write_files
@@ -29,6 +29,7 @@ class WorldConfig:
     Attributes:
         people: how many people there are; a tenth or so never visit.
         start_on, days: the world lives from the UTC midnight of ``start_on`` for so many days.
+        platforms: ad platforms besides Google and Meta, see ``world_platforms.PLATFORMS``; they take some of the visits.
         faults: tracking faults by name, see ``world_faults.FAULTS``; ``name[:target][@YYYY-MM-DD]``.
     """
 
@@ -37,6 +38,7 @@ class WorldConfig:
     days: int = 120
     seed: int = 7
     faults: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.people < 20 or self.days < 7:
@@ -141,6 +143,7 @@ def build_world(config: WorldConfig | None = None) -> World:
     population = build_population(config.people, start, end, config.seed)
     visits = plan_visits(simulate(behaviour), population, start, end, config.seed)
     marketing = world_marketing.arrive(visits, population, (start, end), config.seed)
+    marketing = world_platforms.redirect(marketing, visits, population, (start, end), config.platforms, config.seed)
     number = np.arange(config.people)
     user_ids = world_tools.texts("u{:07d}", 1_000_000 + (number * 7919) % 8_999_993)
     user_ids[visits.signed_up_at < 0] = None
@@ -161,9 +164,7 @@ def build_world(config: WorldConfig | None = None) -> World:
         people=people,
         devices=_devices(devices, person_ids),
         events=events,
-        ad_days=world_marketing.ad_days(
-            marketing.ads, marketing.ad_clicks, visits, revenue, pd.DatetimeIndex(calendar), config.seed
-        ),
+        ad_days=_ad_days(config, marketing, visits, revenue, pd.DatetimeIndex(calendar)),
         ad_clicks=marketing.ad_clicks[[*click_columns, "ad_group_id", "ad_id", "person_id"]],
         email_campaigns=marketing.email_campaigns,
         email_activity=activity,
@@ -178,6 +179,27 @@ def build_world(config: WorldConfig | None = None) -> World:
         truth=_truth(behaviour, population, visits, users, contacts, deals, devices),
     )
     return apply_faults(world, config.faults)
+
+
+def _ad_days(
+    config: WorldConfig,
+    marketing: world_marketing.Marketing,
+    visits: Visits,
+    revenue: np.ndarray,
+    calendar: pd.DatetimeIndex,
+) -> pd.DataFrame:
+    parts = [world_marketing.ad_days(marketing.ads, marketing.ad_clicks, visits, revenue, calendar, config.seed)]
+    for name in config.platforms:
+        account = world_platforms.PLATFORMS[name]
+        accounts = ((name, account.zone, account.claim_days),)
+        parts.append(
+            world_marketing.ad_days(
+                marketing.ads, marketing.ad_clicks, visits, revenue, calendar, config.seed, accounts, f"days {name}"
+            )
+        )
+    return pd.concat(parts, ignore_index=True).sort_values(
+        ["date", "platform", "ad_id"], kind="stable", ignore_index=True
+    )
 
 
 def _people(population: Population, visits: Visits, users: pd.DataFrame, user_ids: np.ndarray) -> pd.DataFrame:

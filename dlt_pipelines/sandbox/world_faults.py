@@ -22,6 +22,8 @@ from zlib import crc32
 
 import pandas as pd
 
+from dlt_pipelines.sandbox.world_platforms import PLATFORMS
+
 if TYPE_CHECKING:
     from dlt_pipelines.sandbox.world import World
 
@@ -79,6 +81,7 @@ _STALLING: dict[str, tuple[tuple[str, str, str | None], ...]] = {
     "ga4": (("events", "occurred_at", None),),
     "google_ads": (("ad_days", "date", "platform"), ("ad_clicks", "occurred_at", "platform")),
     "meta_ads": (("ad_days", "date", "platform"), ("ad_clicks", "occurred_at", "platform")),
+    **{name: (("ad_days", "date", "platform"), ("ad_clicks", "occurred_at", "platform")) for name in PLATFORMS},
     "mailchimp": (("email_campaigns", "sent_at", "vendor"), ("email_activity", "occurred_at", "vendor")),
     "hubspot": (
         ("email_campaigns", "sent_at", "vendor"),

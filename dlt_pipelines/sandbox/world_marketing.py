@@ -16,6 +16,8 @@ GOOGLE_ACCOUNT = "1234567890"
 META_ACCOUNT = "act_1001"
 GOOGLE_ZONE = "Europe/Berlin"
 META_ZONE = "America/Los_Angeles"
+# platform, time zone of its account, days after a click within which it claims a sign-up
+ACCOUNTS = (("google_ads", GOOGLE_ZONE, 30), ("meta_ads", META_ZONE, 7))
 MAILCHIMP_LIST = "a1b2c3d4e5"
 HUBSPOT_LIST = "77001"
 
@@ -78,7 +80,7 @@ class Marketing:
 
     Attributes:
         landings: per visit page_url, referrer, user_agent.
-        ad_clicks: the world's ad clicks; ads: the catalogue they refer to, one row an ad.
+        ad_clicks: the world's ad clicks, with the visit each led to or -1; ads: the catalogue they refer to, one row an ad.
         email_campaigns, email_activity: the world's e-mail frames, the latter without ``email``.
     """
 
@@ -144,6 +146,7 @@ def arrive(visits: Visits, population: Population, window: tuple[int, int], seed
         clicks = _clicks(
             rng, ads, platform, frame["started"].to_numpy()[here], frame["person"].to_numpy()[here], window
         )
+        clicks["visit"] = np.concatenate([here, np.full(len(clicks) - len(here), -1)])
         clicked.append(clicks)
         own = clicks.iloc[: len(here)]
         lost = rng.random(len(here)) < LOST_CLICK_IDS
@@ -225,7 +228,8 @@ def _clicks(
     )
 
 
-def _with_id(urls: NDArray[np.object_], name: str, identifiers: NDArray[np.object_]) -> NDArray[np.object_]:
+def with_click_id(urls: NDArray[np.object_], name: str, identifiers: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Addresses with a click id behind; an empty one is left out."""
     result = urls.copy()
     for i, (url, identifier) in enumerate(zip(urls, identifiers, strict=True)):
         if identifier:
@@ -241,7 +245,7 @@ def _search_urls(
     result[tagged] = tools.texts(
         "{}?utm_source=google&utm_medium=cpc&utm_campaign={}&utm_term=attribution+software", urls[tagged], names[tagged]
     )
-    return _with_id(result, "gclid", identifiers)
+    return with_click_id(result, "gclid", identifiers)
 
 
 def _social_urls(
@@ -252,7 +256,7 @@ def _social_urls(
     tagged = tools.texts(
         "{}?utm_source={}&utm_medium=paid_social&utm_campaign={}&utm_content={}", urls, source, *columns
     )
-    return _with_id(tagged, "fbclid", identifiers)
+    return with_click_id(tagged, "fbclid", identifiers)
 
 
 def _through_app(
@@ -288,7 +292,7 @@ def _organic_social(
         if app in ("facebook", "instagram"):
             decorated = mine[rng.random(len(mine)) < 0.8]
             identifiers = "IwY2xjawM" + pd.Series(tools.tokens(rng, len(decorated), 56), dtype=object)
-            url[decorated] = _with_id(url[decorated], "fbclid", identifiers.to_numpy(dtype=object))
+            url[decorated] = with_click_id(url[decorated], "fbclid", identifiers.to_numpy(dtype=object))
 
 
 def _email_campaigns(window: tuple[int, int]) -> pd.DataFrame:
@@ -431,6 +435,8 @@ def ad_days(
     revenue: NDArray[np.float64],
     days: pd.DatetimeIndex,
     seed: int,
+    accounts: tuple[tuple[str, str, int], ...] = ACCOUNTS,
+    stream: str = "ad_days",
 ) -> pd.DataFrame:
     """What the ad platforms report per day and ad, in each account's time zone.
 
@@ -440,10 +446,12 @@ def ad_days(
     Args:
         revenue: per person, what the person bought.
         days: the calendar days of the world; days with clicks before the first are added.
+        accounts: per platform its time zone and the days within which it claims a sign-up.
+        stream: what prices and impressions are drawn from.
     """
-    rng = tools.stream(seed, "ad_days")
+    rng = tools.stream(seed, stream)
     parts = []
-    for platform, zone, days_back in (("google_ads", GOOGLE_ZONE, 30), ("meta_ads", META_ZONE, 7)):
+    for platform, zone, days_back in accounts:
         own = clicks[clicks["platform"] == platform].copy()
         own["date"] = tools.local_dates(own["at"].to_numpy(), zone).to_numpy()
         counted = own.groupby(["date", "ad_id"]).size().rename("clicks")
