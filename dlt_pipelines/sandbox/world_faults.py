@@ -81,7 +81,7 @@ _STALLING: dict[str, tuple[tuple[str, str, str | None], ...]] = {
     "ga4": (("events", "occurred_at", None),),
     "google_ads": (("ad_days", "date", "platform"), ("ad_clicks", "occurred_at", "platform")),
     "meta_ads": (("ad_days", "date", "platform"), ("ad_clicks", "occurred_at", "platform")),
-    **{name: (("ad_days", "date", "platform"), ("ad_clicks", "occurred_at", "platform")) for name in PLATFORMS},
+    **dict.fromkeys(PLATFORMS, (("ad_days", "date", "platform"), ("ad_clicks", "occurred_at", "platform"))),
     "mailchimp": (("email_campaigns", "sent_at", "vendor"), ("email_activity", "occurred_at", "vendor")),
     "hubspot": (
         ("email_campaigns", "sent_at", "vendor"),
