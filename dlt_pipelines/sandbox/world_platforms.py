@@ -51,7 +51,10 @@ class AdPlatform:
 
 
 def _token(prefix: str, length: int, alphabet: str) -> Callable[[np.random.Generator, int], NDArray[np.object_]]:
-    return lambda rng, count: prefix + pd.Series(tools.tokens(rng, count, length, alphabet), dtype=object).to_numpy()
+    def draw(rng: np.random.Generator, count: int) -> NDArray[np.object_]:
+        return tools.texts(prefix + "{}", tools.tokens(rng, count, length, alphabet))
+
+    return draw
 
 
 PLATFORMS: dict[str, AdPlatform] = {
