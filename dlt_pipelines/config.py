@@ -124,6 +124,36 @@ class MailchimpConfig(HttpSourceConfig):
     page_size: int = Field(default=1000, ge=1, le=1000)
 
 
+class KlaviyoConfig(HttpSourceConfig):
+    """Klaviyo: metrics, events of some of them, profiles and campaigns."""
+
+    base_url: str = "https://a.klaviyo.com"
+    # A revision is served for two years.
+    revision: str = Field(default="2026-07-15", pattern=r"^\d{4}-\d{2}-\d{2}(\..+)?$")
+    metrics: tuple[str, ...] = Field(
+        default=(
+            "Received Email",
+            "Opened Email",
+            "Clicked Email",
+            "Bounced Email",
+            "Unsubscribed from Email Marketing",
+        ),
+        description="names of the metrics whose events are pulled; integrations' own (orders, visits) may be added",
+    )
+    settling_days: Days = 3
+    # The reference says both 200 and 1000.
+    page_size: int = Field(default=200, ge=1, le=1000)
+
+    @field_validator("revision")
+    @classmethod
+    def _is_read(cls, value: str) -> str:
+        if value >= "2026-10-15":
+            raise ValueError(
+                "campaigns changed their shape with revision 2026-10-15; 2026-07-15 is the newest that is read"
+            )
+        return value
+
+
 class HubspotConfig(HttpSourceConfig):
     """HubSpot: contacts, deals, their stages and marketing e-mail events."""
 
@@ -164,6 +194,7 @@ class SourcesConfig(BaseModel):
     google_ads: GoogleAdsConfig = GoogleAdsConfig()
     meta_ads: MetaAdsConfig = MetaAdsConfig()
     mailchimp: MailchimpConfig = MailchimpConfig()
+    klaviyo: KlaviyoConfig = KlaviyoConfig()
     hubspot: HubspotConfig = HubspotConfig()
     backend: BackendConfig = BackendConfig()
     files: FilesConfig = FilesConfig()

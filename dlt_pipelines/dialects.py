@@ -176,6 +176,14 @@ def hubspot(response: requests.Response) -> Verdict:
     return Verdict("retry", retry_after(response), reason, floor=floor)
 
 
+def klaviyo(response: requests.Response) -> Verdict:
+    """Klaviyo: a burst and a steady window, the latter counted down in headers; most of a day in Retry-After is a quota."""
+    if response.status_code == 200 and response.headers.get("RateLimit-Remaining") == "0":
+        reset = response.headers.get("RateLimit-Reset", "")
+        return Verdict("ok", float(reset) if reset.isdigit() else 1.0, "the minute's requests are used up")
+    return plain(response)
+
+
 def tiktok(response: requests.Response) -> Verdict:
     """TikTok: always HTTP 200; the code is in the body."""
     if response.status_code != 200:
@@ -231,14 +239,14 @@ def linkedin(response: requests.Response) -> Verdict:
     return Verdict("retry", retry_after(response), excerpt(response), floor=30.0)
 
 
-# Mailchimp and Klaviyo say it in HTTP; Klaviyo's Retry-After may be most of a day and becomes a quota by its length.
+# Mailchimp says it in HTTP.
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "ga4": google,
     "google_ads": google,
     "google_oauth": google,
     "meta_ads": meta,
     "mailchimp": plain,
-    "klaviyo": plain,
+    "klaviyo": klaviyo,
     "hubspot": hubspot,
     "tiktok_ads": tiktok,
     "x_ads": x_ads,

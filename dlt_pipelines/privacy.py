@@ -54,7 +54,7 @@ class HashKeyError(RuntimeError):
 @lru_cache(maxsize=10_000)
 def is_personal_key(key: str) -> bool:
     """Whether a query or parameter key announces personal data, whatever its spelling."""
-    return re.sub(r"[\s_\-.\[\]]", "", unquote_plus(key)).lower() in PERSONAL_KEYS
+    return re.sub(r"[\s_\-.\[\]$]", "", unquote_plus(key)).lower() in PERSONAL_KEYS
 
 
 def looks_like_email(text: str) -> bool:

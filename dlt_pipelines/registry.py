@@ -2,12 +2,30 @@
 
 from typing import Final
 
-from dlt_pipelines.sources import backend, files, ga4, google_ads, hubspot, mailchimp, meta_ads
+from dlt_pipelines.sources import (
+    backend,
+    files,
+    ga4,
+    google_ads,
+    hubspot,
+    klaviyo,
+    mailchimp,
+    meta_ads,
+)
 from dlt_pipelines.spec import ColumnSpec, Finding, MissingSecret, ResourceSpec, SecretSpec, SourceSpec
 
 __all__ = ["SOURCES", "ColumnSpec", "Finding", "MissingSecret", "ResourceSpec", "SecretSpec", "SourceSpec"]
 
 SOURCES: Final[dict[str, SourceSpec]] = {
     spec.name: spec
-    for spec in (ga4.SPEC, google_ads.SPEC, meta_ads.SPEC, mailchimp.SPEC, hubspot.SPEC, backend.SPEC, files.SPEC)
+    for spec in (
+        ga4.SPEC,
+        google_ads.SPEC,
+        meta_ads.SPEC,
+        mailchimp.SPEC,
+        klaviyo.SPEC,
+        hubspot.SPEC,
+        backend.SPEC,
+        files.SPEC,
+    )
 }

@@ -182,7 +182,18 @@ def scrub_params(params: Mapping[str, Any]) -> str:
 def _scrub_param(key: str, value: Any) -> Any:
     if is_personal_key(key) and value is not None:
         return REDACTED
-    return _scrub_value(value) if isinstance(value, str) else value
+    return _scrub_nested(value)
+
+
+def _scrub_nested(value: Any) -> Any:
+    if isinstance(value, str):
+        return _scrub_value(value)
+    if isinstance(value, Mapping):
+        # A key may be an address as well, as in a map of recipients.
+        return {_scrub_value(str(key)): _scrub_param(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_scrub_nested(inner) for inner in value]
+    return value
 
 
 @lru_cache(maxsize=20_000)

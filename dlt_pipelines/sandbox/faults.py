@@ -28,6 +28,7 @@ Vendor = Literal[
     "google_ads",
     "meta_ads",
     "mailchimp",
+    "klaviyo",
     "hubspot",
     "microsoft_ads",
     "linkedin_ads",

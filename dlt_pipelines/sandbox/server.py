@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dlt_pipelines.sandbox.faults import Faults, RequestRecord
-from dlt_pipelines.sandbox.vendors import ga4, google_ads, google_oauth, hubspot, mailchimp, meta_ads
+from dlt_pipelines.sandbox.vendors import ga4, google_ads, google_oauth, hubspot, klaviyo, mailchimp, meta_ads
 from dlt_pipelines.sandbox.vendors.common import (
     DEVELOPER_TOKEN,
     HUBSPOT_TOKEN,
@@ -28,7 +29,15 @@ from dlt_pipelines.sandbox.vendors.common import (
     json_of,
 )
 
-MOUNTED = ("ga4", "google_ads", "meta_ads", "mailchimp", "hubspot")
+# One vendor a line: the name of its source, which is its path, and the app that speaks for it.
+MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
+    "ga4": ga4.create_app,
+    "google_ads": google_ads.create_app,
+    "meta_ads": meta_ads.create_app,
+    "mailchimp": mailchimp.create_app,
+    "klaviyo": klaviyo.create_app,
+    "hubspot": hubspot.create_app,
+}
 START_SECONDS = 30.0
 
 
@@ -46,13 +55,7 @@ class _TransportInScope:
 
 def create_app(world: World, faults: Faults) -> ASGIApp:
     """All vendors under one root, with the switchboard of faults."""
-    apps = {
-        "ga4": ga4.create_app(world, faults),
-        "google_ads": google_ads.create_app(world, faults),
-        "meta_ads": meta_ads.create_app(world, faults),
-        "mailchimp": mailchimp.create_app(world, faults),
-        "hubspot": hubspot.create_app(world, faults),
-    }
+    apps = {name: create(world, faults) for name, create in MOUNTED.items()}
 
     async def index(request: Request) -> Response:
         return JSONResponse({name: f"{request.base_url}{name}" for name in (*apps, "google_oauth/token")})
@@ -163,6 +166,7 @@ class SandboxServer:
             "META_ADS_ACCESS_TOKEN": META_TOKEN,
             "MAILCHIMP_API_KEY": MAILCHIMP_KEY,
             "HUBSPOT_ACCESS_TOKEN": HUBSPOT_TOKEN,
+            "KLAVIYO_API_KEY": klaviyo.KEY,
         }
 
     def user_credentials_json(self) -> str:

@@ -115,6 +115,14 @@ def test_parameters_are_redacted_by_key_and_by_content():
     )
 
 
+def test_parameters_are_redacted_at_any_depth():
+    nested = {"$set": {"$email": "a@b.de", "plan": "pro", "$ip": "198.51.100.1"}, "to": [{"$name": "Ada"}, "a@b.de"]}
+    assert (
+        scrub_params(nested)
+        == '{"$set": {"$email": "redacted", "plan": "pro", "$ip": "redacted"}, "to": [{"$name": "redacted"}, "redacted"]}'
+    )
+
+
 def test_the_key_must_be_there_and_long_enough():
     with pytest.raises(HashKeyError, match="ATTRIBUTION_HASH_KEY is not set"):
         Hasher.from_environment({})

@@ -57,6 +57,15 @@ with
         select 'email_hash', email_hash, 0, 1, occurred_at, occurred_at
         from {{ ref("stg_mailchimp__email_activity") }}
         union all
+        select 'email_hash', email_hash, 0, 1, occurred_at, occurred_at
+        from {{ ref("stg_klaviyo__events") }}
+        union all
+        select 'email_hash', email_hash, 0, 1, created_at, created_at
+        from {{ ref("stg_klaviyo__profiles") }}
+        union all
+        select 'user_id', user_id, 0, 1, created_at, created_at
+        from {{ ref("stg_klaviyo__profiles") }}
+        union all
         select 'contact_id', contact_id, 0, 1, created_at, created_at
         from {{ ref("stg_files__contacts") }}
         union all

@@ -60,6 +60,9 @@ with
         from {{ ref("stg_hubspot__contacts") }}
         where not coalesce(is_archived, false)
         union all
+        select 'user_email', 'klaviyo', email_hash, user_id, false, 1, created_at, updated_at
+        from {{ ref("stg_klaviyo__profiles") }}
+        union all
         select 'user_email', 'files', email_hash, user_id, false, 1, created_at, created_at
         from {{ ref("stg_files__contacts") }}
         union all

@@ -18,6 +18,19 @@ with
         union all
 
         select
+            events.email_event_id,
+            'klaviyo',
+            events.email_hash,
+            events.occurred_at,
+            coalesce(events.campaign_name, campaigns.name, events.message_id),
+            coalesce(campaigns.campaign_id, events.message_id)
+        from {{ ref("stg_klaviyo__events") }} as events
+        left join {{ ref("stg_klaviyo__campaigns") }} as campaigns on events.message_id = campaigns.message_id
+        where events.action = 'click' and not coalesce(events.is_machine, false)
+
+        union all
+
+        select
             email_event_id,
             'hubspot',
             email_hash,
