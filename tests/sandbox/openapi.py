@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "vendor_samples"
 
