@@ -251,7 +251,7 @@ def _from_touches(
         return keep_eligible(built, campaign, campaigns, eligibility, names)
 
     journeys = journeys_of(bought)
-    outcomes = run_models(credit_view(journeys.paths), models, options)
+    outcomes = run_models(credit_view(journeys), models, options)
     frames = []
     for code, name in enumerate(kinds):
         if len(kinds) == 1:
@@ -259,7 +259,7 @@ def _from_touches(
         else:
             chosen = kind == code
             part = Conversions(bought.person[chosen], bought.at[chosen], bought.revenue[chosen])
-            view = credit_view(journeys_of(part).paths)
+            view = credit_view(journeys_of(part))
             table = credit_table(run_models(view, models, options), view.channels)
         table.insert(0, "conversion_type", name)
         frames.append(table[["conversion_type", *CREDIT_COLUMNS]])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution_platform.credit.paths import DIRECT, Floats, Ints, Paths, sum_by
+from attribution_platform.credit.paths import DIRECT, Floats, Ints, Paths, PeopleLog, sum_by
 
 MICROSECONDS_PER_HOUR = 3_600_000_000
 
@@ -52,11 +52,29 @@ class Journeys:
         paths: Converting journeys first, by person and time; then those who did not convert.
         conversion: Index of the conversion of each converting row. Shape (converting rows,).
         touch: Index of the touch behind each touch of `paths`; −1 for a synthetic Direct touch. Shape (touches,).
+        touches, conversions, channels: What they were built from.
     """
 
     paths: Paths
     conversion: Ints
     touch: Ints
+    touches: Touches
+    conversions: Conversions
+    channels: tuple[str, ...]
+
+    @property
+    def log(self) -> PeopleLog:
+        """People and times, for the models that need them."""
+        return PeopleLog(
+            channels=self.channels,
+            person=self.touches.person,
+            at=self.touches.at,
+            channel=self.touches.channel,
+            buyer=self.conversions.person,
+            bought_at=self.conversions.at,
+            touch=self.touch[: self.paths.offsets[len(self.conversion)]],
+            conversion=self.conversion,
+        )
 
 
 def direct_name(channels: list[str]) -> str:
@@ -123,7 +141,7 @@ def build_journeys(touches: Touches, conversions: Conversions, channels: list[st
         hours=hours,
         person=owner.astype(np.int64),
     )
-    return Journeys(paths, ranked, index)
+    return Journeys(paths, ranked, index, touches, conversions, tuple(channels))
 
 
 def median_cycle_days(journeys: Journeys) -> float | None:

@@ -34,6 +34,28 @@ class PathError(ValueError):
 
 
 @dataclass(frozen=True)
+class PeopleLog:
+    """What journeys were cut from, for models that need people and time: every touch and every conversion.
+
+    Attributes:
+        channels: Names the codes of this log index; filters may have renamed those of the journeys.
+        person, at, channel: Person code, microseconds since 1970 and channel code of each touch. Shape (all touches,).
+        buyer, bought_at: Person code and microseconds of each conversion. Shape (all conversions,).
+        touch: Touch behind each touch of the converting rows, which come first; -1 where there is none.
+        conversion: Conversion of each converting row. Shape (converting rows,).
+    """
+
+    channels: tuple[str, ...]
+    person: Ints
+    at: Ints
+    channel: Ints
+    buyer: Ints
+    bought_at: Ints
+    touch: Ints
+    conversion: Ints
+
+
+@dataclass(frozen=True)
 class Paths:
     """Journeys or distinct paths.
 
@@ -46,6 +68,7 @@ class Paths:
         revenue: Revenue of each row's conversions, summed. Shape (rows,).
         hours: Hours from each touch to its conversion, or None where only the order is known. Shape (touches,).
         person: Code of the person behind each row, or None where rows are aggregates. Resampling is by person.
+        log: The people behind a whole set of journeys; any selection of rows drops it.
     """
 
     channels: tuple[str, ...]
@@ -56,6 +79,7 @@ class Paths:
     revenue: Floats
     hours: Floats | None = None
     person: Ints | None = None
+    log: PeopleLog | None = None
     _cache: dict[str, NDArray[np.generic]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -120,6 +144,7 @@ class Paths:
             revenue=self.revenue[rows],
             hours=None if self.hours is None else self.hours[touches],
             person=None if self.person is None else self.person[rows],
+            log=None,
             _cache={},
         )
 

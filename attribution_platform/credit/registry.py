@@ -11,6 +11,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from attribution_platform.credit.hazard.credit import hazard_credit
+from attribution_platform.credit.hazard.model import HazardOptions
 from attribution_platform.credit.intervals import (
     Interval,
     Parts,
@@ -21,6 +23,7 @@ from attribution_platform.credit.intervals import (
     reach_statistic,
     split_parts,
 )
+from attribution_platform.credit.journeys import Journeys
 from attribution_platform.credit.markov import MarkovResult, markov
 from attribution_platform.credit.order import choose_order
 from attribution_platform.credit.paths import Floats, Paths, conserve
@@ -52,6 +55,7 @@ class CreditOptions:
         replicates: Bootstrap replicates; 0 leaves intervals empty.
         seed: Of everything random.
         level: Coverage of the intervals.
+        hazard: Settings of the model `hazard`; its seed and level are those above.
     """
 
     rules: RuleOptions = field(default_factory=RuleOptions)
@@ -60,6 +64,7 @@ class CreditOptions:
     replicates: int = 1000
     seed: int = 0
     level: float = 0.95
+    hazard: HazardOptions = field(default_factory=HazardOptions)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class ModelResult:
         effects, value_effects: Raw strengths before normalising, where the model has them. Shape (channels,).
         residual: Share of credit the touch weights could not place as the totals ask.
         details: Further figures by name.
+        interval: Of the conversions, where the model makes its own instead of resampling.
     """
 
     conversions: Floats
@@ -83,6 +89,7 @@ class ModelResult:
     value_effects: Floats | None = None
     residual: float = 0.0
     details: dict[str, float] = field(default_factory=dict)
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ class Model:
         statistic: What its intervals resample; None for a model that has none.
         data_driven: Whether the threshold of conversions applies.
         conserved: Whether channel credit sums to the conversions.
+        needs_people: Whether it reads `Paths.log`: touches and conversions with person and time.
     """
 
     name: str
@@ -102,6 +110,7 @@ class Model:
     statistic: Callable[[Paths, Parts, ModelResult, CreditOptions], Statistic] | None = None
     data_driven: bool = False
     conserved: bool = True
+    needs_people: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,12 +230,33 @@ register(Model("shapley_conversion_rate", partial(_run_shapley, "conversion_rate
 assert set(GAMES) == {"reach", "subset_sums", "conversion_rate"}
 
 
-def credit_view(paths: Paths) -> Paths:
+def _run_hazard(paths: Paths, options: CreditOptions) -> ModelResult:
+    assert paths.log is not None
+    settings = replace(options.hazard, seed=options.seed, level=options.level)
+    found = hazard_credit(paths, paths.log, settings)
+    return ModelResult(
+        conversions=found.conversions,
+        revenue=_settle(paths.credit_totals(found.touch_weights, paths.revenue), paths.total_revenue),
+        touch_weights=found.touch_weights,
+        method=found.method,
+        effects=found.caused / paths.total_conversions,
+        residual=found.residual,
+        details=found.details,
+        interval=Interval(found.low, found.high, found.draws) if options.replicates else None,
+    )
+
+
+register(Model("hazard", _run_hazard, data_driven=True, needs_people=True))
+
+
+def credit_view(journeys: Paths | Journeys) -> Paths:
     """The smallest rows that say the same: distinct paths, or (where people are known) each converting journey
     followed by the distinct paths of those who did not convert.
 
-    Rows of the second kind get negative person codes: each is its own unit with its count.
+    Rows of the second kind get negative person codes: each is its own unit with its count. The view of `Journeys` also
+    carries the log of people that models like `hazard` need.
     """
+    paths, log = (journeys.paths, journeys.log) if isinstance(journeys, Journeys) else (journeys, None)
     if paths.person is None:
         return paths.distinct()[0]
     won = paths.take(np.flatnonzero(paths.conversions > 0))
@@ -242,6 +272,7 @@ def credit_view(paths: Paths) -> Paths:
         revenue=np.concatenate([won.revenue, lost.revenue]),
         hours=None if won.hours is None else np.concatenate([won.hours, np.zeros(len(lost.codes))]),
         person=np.concatenate([won.person, -1 - np.arange(lost.rows)]),
+        log=log,
     )
 
 
@@ -265,6 +296,10 @@ def run_models(
     statuses: dict[str, str] = {}
     for name in dict.fromkeys(models):
         model = MODELS[name]
+        if model.needs_people and view.log is None:
+            results[name] = None
+            statuses[name] = "insufficient data: needs touches and conversions with person and time, not paths"
+            continue
         needed = max(options.min_conversions, 1) if model.data_driven else 1
         if n < needed:
             results[name] = None
@@ -275,7 +310,10 @@ def run_models(
         if model.statistic is not None and options.replicates:
             statistics[name] = model.statistic(view, parts, result, options)
     intervals = bootstrap(view, parts, statistics, options.replicates, options.seed, options.level)
-    return [Outcome(name, results[name], intervals.get(name), n, statuses[name]) for name in results]
+    return [
+        Outcome(name, result, intervals.get(name) or (result.interval if result else None), n, statuses[name])
+        for name, result in results.items()
+    ]
 
 
 CREDIT_COLUMNS = (

@@ -30,7 +30,12 @@ class Spread:
 
 
 def spread(
-    paths: Paths, totals: Floats, strengths: Floats | None = None, iterations: int = 500, tolerance: float = 1e-10
+    paths: Paths,
+    totals: Floats,
+    strengths: Floats | None = None,
+    iterations: int = 500,
+    tolerance: float = 1e-10,
+    touch_strengths: Floats | None = None,
 ) -> Spread:
     """Rake `strengths` (default: `totals`) within paths so that columns meet `totals`.
 
@@ -40,15 +45,25 @@ def spread(
         strengths: Relative strength of a channel within a path. Shape (channels,).
         iterations: At most this many rounds.
         tolerance: Stop when the residual, or its change in ten rounds, is below this.
+        touch_strengths: Relative strength of each touch, instead of `strengths`; also splits a channel's credit among its
+            touches, which share equally otherwise. Shape (touches,).
     """
     rows, codes = paths.distinct_channels()
     wanted = np.maximum(totals, 0.0)
     start = np.maximum(wanted if strengths is None else strengths, 0.0)
     # A path made only of channels that deserve nothing still has to place its conversions somewhere.
     floor = max(float(start.max(initial=0.0)), 1.0) * 1e-9
-    entry = np.maximum(start, floor)[codes]
+    n = max(len(paths.channels), 1)
+    index = np.searchsorted(rows * n + codes, paths.row_of_touch * n + paths.codes)
+    if touch_strengths is None:
+        entry = np.maximum(start, floor)[codes]
+        part = 1.0 / np.bincount(index, minlength=len(entry))[index]
+    else:
+        floor = max(float(touch_strengths.max(initial=0.0)), 1e-300) * 1e-9
+        strength = np.maximum(touch_strengths, floor)
+        entry = sum_by(index, strength, len(rows))
+        part = strength / entry[index]
     grand = paths.total_conversions
-    n = len(paths.channels)
     weight = paths.conversions[rows]
     row_sum = sum_by(rows, entry, paths.rows)
     entry = entry / row_sum[rows]
@@ -67,12 +82,4 @@ def spread(
         # A factor of 0 would leave a path whose only channels deserve nothing without any weight.
         entry = entry * np.maximum(factor, 1e-12)[codes]
         entry = entry / sum_by(rows, entry, paths.rows)[rows]
-    return Spread(_to_touches(paths, rows, codes, entry), residual)
-
-
-def _to_touches(paths: Paths, rows: np.ndarray, codes: np.ndarray, entry: Floats) -> Floats:
-    """Share each (row, channel) entry equally among that channel's touches in the row."""
-    n = max(len(paths.channels), 1)
-    index = np.searchsorted(rows * n + codes, paths.row_of_touch * n + paths.codes)
-    touches = np.bincount(index, minlength=len(entry))
-    return entry[index] / touches[index]
+    return Spread(entry[index] * part, residual)

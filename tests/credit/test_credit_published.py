@@ -53,7 +53,9 @@ def test_rules_match_a_plain_count(path_data: Paths, path_data_file: Path):
     assert rule(path_data, "linear") == pytest.approx(linear.to_dict(), abs=1e-8)
 
 
-@pytest.mark.parametrize("model", [name for name, model in MODELS.items() if model.conserved])
+@pytest.mark.parametrize(
+    "model", [name for name, model in MODELS.items() if model.conserved and not model.needs_people]
+)
 def test_every_model_conserves_conversions_and_value(path_data: Paths, model: str):
     (outcome,) = run_models(path_data, [model], NO_INTERVALS)
     assert outcome.result is not None
