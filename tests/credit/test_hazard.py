@@ -35,7 +35,8 @@ def fitted(harvesting: tuple[BehaviourConfig, Journeys]) -> HazardFit:
 
 
 def shares(fit: HazardFit) -> dict[str, float]:
-    return fit.credit().set_index("channel")["share"].to_dict()
+    found = fit.credit()
+    return dict(zip(found["channel"], found["share"], strict=True))
 
 
 def view_of(log: Journeys, lookback_days: float = 90):
