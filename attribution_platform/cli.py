@@ -35,7 +35,7 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 @app.command()
 def run(
-    job: Annotated[str, typer.Option(help="daily, monthly, full or fast.")] = "daily",
+    job: Annotated[str, typer.Option(help="daily, monthly, full, fast or rebuild.")] = "daily",
     config: ConfigOption = None,
 ) -> None:
     """Run a job on your own attribution.toml: pull, rebuild, check, publish."""

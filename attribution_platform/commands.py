@@ -19,7 +19,7 @@ from attribution_platform.settings import (
 )
 from attribution_platform.summary import Summary, summarise
 
-JOBS = ("daily", "monthly", "full", "fast")
+JOBS = ("daily", "monthly", "full", "fast", "rebuild")
 
 
 def say_error(errors: Console, message: object) -> None:

@@ -16,7 +16,7 @@ from attribution_platform.assets.credit import build_credit_assets  # noqa: E402
 from attribution_platform.assets.enrichment import build_enrichment_assets  # noqa: E402
 from attribution_platform.assets.serving import build_serving_assets  # noqa: E402
 from attribution_platform.ingestion import build_ingestion  # noqa: E402
-from attribution_platform.jobs import build_jobs  # noqa: E402
+from attribution_platform.jobs import REBUILD, build_jobs  # noqa: E402
 from attribution_platform.resources.factory import build_resources  # noqa: E402
 from attribution_platform.schedules import build_schedules  # noqa: E402
 from attribution_platform.sensors import build_sensors  # noqa: E402
@@ -33,6 +33,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """
     chosen = settings or load_settings()
     resources = {**build_resources(chosen), **overrides.pop("resources", {})}
+    jobs = build_jobs(chosen)
     loggers = overrides.pop("loggers", None)
     if overrides:
         raise TypeError(f"build_defs has no override named {', '.join(overrides)}")
@@ -45,9 +46,9 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             *build_serving_assets(chosen),
         ],
         asset_checks=build_checks(chosen),
-        jobs=build_jobs(chosen),
+        jobs=jobs,
         schedules=build_schedules(chosen),
-        sensors=build_sensors(),
+        sensors=build_sensors(next(job for job in jobs if job.name == REBUILD)),
         resources=resources,
         loggers=loggers,
         # A step in its own process costs 6 CPU seconds of imports, and DuckDB has one writer anyway.

@@ -16,6 +16,9 @@ from dlt_pipelines.pipeline import run_source
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.registry import SOURCES, SourceSpec
 
+# Op names are this and the source's name; asset keys of raw tables and vendors are in this group.
+EXTRACTION_STEP = "extract_"
+INGESTION_GROUP = "ingestion"
 ExtractionMode = Literal["incremental", "full", "recent"]
 # How each mode bounds the window; see Settings.extraction_window.
 WINDOWS: Mapping[ExtractionMode, Mapping[str, Any]] = {
@@ -36,7 +39,7 @@ def vendor_specs(source: SourceSpec) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             key=[source.name, resource.name],
-            group_name="ingestion",
+            group_name=INGESTION_GROUP,
             kinds={source.name},
             description=f"{source.title}: {resource.name}, at the vendor.",
         )
@@ -50,7 +53,7 @@ def build_source_assets(source: SourceSpec, settings: Settings) -> dg.AssetsDefi
         dg.AssetSpec(
             key=keys.raw_key(source.name, resource.name),
             deps=[[source.name, resource.name]],
-            group_name="ingestion",
+            group_name=INGESTION_GROUP,
             kinds={"dlt", settings.warehouse.target},
             owners=["team:attribution"],
             description=resource.description,
@@ -62,7 +65,7 @@ def build_source_assets(source: SourceSpec, settings: Settings) -> dg.AssetsDefi
         for resource in source.resources
     ]
 
-    @dg.multi_asset(name=f"extract_{source.name}", specs=specs, pool=f"landing_{source.name}")
+    @dg.multi_asset(name=f"{EXTRACTION_STEP}{source.name}", specs=specs, pool=f"landing_{source.name}")
     def _extract(config: ExtractionConfig, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.MaterializeResult]:
         result = run_source(
             source,

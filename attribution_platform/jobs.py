@@ -1,12 +1,12 @@
 """Jobs over the one graph: what each pulls and re-estimates."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
 
 from attribution_platform import keys
-from attribution_platform.ingestion import ExtractionMode
+from attribution_platform.ingestion import EXTRACTION_STEP, INGESTION_GROUP, ExtractionMode
 from attribution_platform.settings import Settings
 
 # Job -> how far back it extracts.
@@ -15,8 +15,19 @@ DESCRIPTIONS: Mapping[str, str] = {
     "daily": "Pull what is new, rebuild, check, publish.",
     "full": "Pull all of history again, rebuild, check, publish.",
     "fast": "Pull the last week only, rebuild, check, publish: for trying a change.",
+    "rebuild": "Pull nothing; rebuild, check, publish from what the sources have delivered so far.",
     "monthly": "Re-estimate the data-driven models and everything built on them; pulls nothing.",
 }
+
+
+REBUILD = "rebuild"
+
+
+def only_extraction_failed(failed_steps: Iterable[str]) -> bool:
+    """Whether sources alone are to blame. Dagster then skipped everything after them, and a rebuild is due: one vendor's bad day
+    must not stop the others' data from being used."""
+    steps = list(failed_steps)
+    return bool(steps) and all(step.startswith(EXTRACTION_STEP) for step in steps)
 
 
 def run_config(job: str, settings: Settings) -> dict[str, Any]:
@@ -24,7 +35,7 @@ def run_config(job: str, settings: Settings) -> dict[str, Any]:
     if job not in EXTRACTION:
         return {}
     mode = EXTRACTION[job]
-    return {"ops": {f"extract_{name}": {"config": {"mode": mode}} for name in settings.enabled_sources}}
+    return {"ops": {f"{EXTRACTION_STEP}{name}": {"config": {"mode": mode}} for name in settings.enabled_sources}}
 
 
 def build_jobs(settings: Settings) -> list[Any]:
@@ -37,6 +48,8 @@ def build_jobs(settings: Settings) -> list[Any]:
         )
         for name in EXTRACTION
     ]
+    built = dg.AssetSelection.all() - dg.AssetSelection.groups(INGESTION_GROUP)
+    jobs.append(dg.define_asset_job(REBUILD, selection=built, description=DESCRIPTIONS[REBUILD]))
     weights = dg.AssetSelection.assets([keys.CREDIT, "credit_channel_weights"], [keys.CREDIT, "credit_path_weights"])
     re_estimated = weights.downstream()
     jobs.append(dg.define_asset_job("monthly", selection=re_estimated, description=DESCRIPTIONS["monthly"]))

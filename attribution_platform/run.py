@@ -15,9 +15,12 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
-from attribution_platform.jobs import run_config
+from attribution_platform.ingestion import EXTRACTION_STEP
+from attribution_platform.jobs import REBUILD, only_extraction_failed, run_config
 from attribution_platform.settings import PROJECT_ROOT, Settings
 
+# Marks the runs of this module, which hold the data folder while they live.
+TERMINAL_TAG = {"attribution/started_from": "terminal"}
 INSTANCE_FILE = PROJECT_ROOT / "deploy" / "dagster.yaml"
 
 
@@ -35,6 +38,17 @@ class RunOutcome:
     failed_steps: dict[str, str] = field(default_factory=dict)
     passed_checks: int = 0
     failed_checks: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def followed_by(self, later: "RunOutcome") -> "RunOutcome":
+        """Both runs as one: whole only if both were."""
+        return RunOutcome(
+            run_id=later.run_id,
+            success=self.success and later.success,
+            materialized=self.materialized + later.materialized,
+            failed_steps={**self.failed_steps, **later.failed_steps},
+            passed_checks=self.passed_checks + later.passed_checks,
+            failed_checks=[*self.failed_checks, *later.failed_checks],
+        )
 
 
 def prepare_instance_home(settings: Settings) -> None:
@@ -131,26 +145,58 @@ def collect(run_id: str, events: Sequence[dg.DagsterEvent], success: bool) -> Ru
 
 
 def run_job(job: str, settings: Settings, console: Console) -> RunOutcome:
-    """Run one job to its end.
+    """Run one job to its end. Where only sources failed, what the others delivered is built all the same.
 
     Raises:
         BusyError: another run holds the data folder.
     """
-    from attribution_platform.definitions import build_defs
-
-    log = settings.data_dir / "logs" / f"{job}.log"
     # dbt's lines go to the log; ours keep the terminal they had.
     terminal = Console(file=console.file, soft_wrap=True, width=console.width)
     with exclusive(settings):
         prepare_instance_home(settings)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        terminal.print(f"[bold]{job}[/]: loading definitions  [dim]details in {log}[/]", highlight=False)
-        definitions = build_defs(settings, loggers={"console": progress_logger(terminal)})
-        with log.open("w") as details, redirect_stdout(details), dg.DagsterInstance.get() as instance:
-            result = definitions.resolve_job_def(job).execute_in_process(
-                # Named here, or Dagster adds its own log of every event to ours.
-                run_config={**run_config(job, settings), "loggers": {"console": {}}},
-                instance=instance,
-                raise_on_error=False,
-            )
-        return collect(result.run_id, result.all_events, result.success)
+        outcome = _execute(job, settings, terminal)
+        if only_extraction_failed(outcome.failed_steps):
+            failed = ", ".join(step.removeprefix(EXTRACTION_STEP) for step in outcome.failed_steps)
+            terminal.print(f"[yellow]{failed} failed[/]; building from what is there", highlight=False)
+            outcome = outcome.followed_by(_execute(REBUILD, settings, terminal))
+        return outcome
+
+
+def bury_killed_runs(instance: dg.DagsterInstance) -> list[str]:
+    """End the runs whose process was killed: the caller holds the data folder, so none of them can be alive.
+
+    A killed run keeps its pool slots, and without Dagster's daemon nobody frees them: with a limit of one, the next run from the
+    terminal would wait for ever.
+
+    Returns:
+        Ids of the runs.
+    """
+    killed = instance.get_runs(
+        filters=dg.RunsFilter(
+            tags=TERMINAL_TAG,
+            statuses=[dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
+        )
+    )
+    for run in killed:
+        instance.report_run_failed(run, "The process of this run was killed; the next run found it so.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return [run.run_id for run in killed]
+
+
+def _execute(job: str, settings: Settings, terminal: Console) -> RunOutcome:
+    from attribution_platform.definitions import build_defs
+
+    log = settings.data_dir / "logs" / f"{job}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    terminal.print(f"[bold]{job}[/]: loading definitions  [dim]details in {log}[/]", highlight=False)
+    definitions = build_defs(settings, loggers={"console": progress_logger(terminal)})
+    with log.open("w") as details, redirect_stdout(details), dg.DagsterInstance.get() as instance:
+        bury_killed_runs(instance)
+        result = definitions.resolve_job_def(job).execute_in_process(
+            # Named here, or Dagster adds its own log of every event to ours.
+            run_config={**run_config(job, settings), "loggers": {"console": {}}},
+            instance=instance,
+            tags=TERMINAL_TAG,
+            raise_on_error=False,
+        )
+    return collect(result.run_id, result.all_events, result.success)

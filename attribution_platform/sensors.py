@@ -6,10 +6,12 @@ the event log raises on SQLite.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
 from attribution_platform.environment import AUTOMATION_IS_ON, resolve
+from attribution_platform.jobs import REBUILD, only_extraction_failed
 from attribution_platform.resources.notifier import Notification, Notifier
 
 SAMPLE = 20
@@ -57,7 +59,13 @@ def _notify(context: dg.RunStatusSensorContext, notifier: Notifier, failed: bool
         context.log.info(f"notified through {route}: {notification.title}")
 
 
-def build_sensors() -> list[dg.SensorDefinition]:
+def failed_steps(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    return [record.event_log_entry.step_key for record in records if record.event_log_entry.step_key]
+
+
+def build_sensors(rebuild: Any) -> list[dg.SensorDefinition]:
+    """The sensors; `rebuild` is the job of that name."""
     status = (
         dg.DefaultSensorStatus.RUNNING
         if resolve(AUTOMATION_IS_ON, "AUTOMATION_IS_ON")
@@ -84,4 +92,19 @@ def build_sensors() -> list[dg.SensorDefinition]:
     def failed_runs(context: dg.RunStatusSensorContext, notifier: Notifier) -> None:
         _notify(context, notifier, failed=True)
 
-    return [failed_checks_of_green_runs, failed_runs]
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.FAILURE,
+        name="rebuild_after_failed_extraction",
+        default_status=status,
+        request_job=rebuild,
+        description="Builds from what the other sources delivered when a run failed at sources alone.",
+    )
+    def rebuild_after_failed_extraction(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        run = context.dagster_run
+        if run.tags.get("dagster/will_retry") == "true":
+            return dg.SkipReason("Dagster tries the run again.")
+        if not only_extraction_failed(failed_steps(context.instance, run.run_id)):
+            return dg.SkipReason("Something other than a source failed.")
+        return dg.RunRequest(run_key=run.run_id, job_name=REBUILD)
+
+    return [failed_checks_of_green_runs, failed_runs, rebuild_after_failed_extraction]

@@ -78,7 +78,7 @@ def test_a_failed_check_of_a_green_run_is_told(monkeypatch, receiver):
     instance, result = run_with_checks(passed=False, severity=dg.AssetCheckSeverity.WARN)
     assert result.success
     monkeypatch.setenv("HOOK", f"http://127.0.0.1:{receiver.server_port}/x")
-    sensor = build_sensors()[0]
+    sensor = build_sensors(None)[0]
     event = next(event for event in result.all_events if event.event_type_value == "PIPELINE_SUCCESS")
     context = dg.build_run_status_sensor_context(
         sensor_name=sensor.name, dagster_instance=instance, dagster_run=result.dagster_run, dagster_event=event
