@@ -113,6 +113,16 @@ class MetaAdsConfig(HttpSourceConfig):
         return value
 
 
+class TiktokAdsConfig(HttpSourceConfig):
+    """TikTok ads: ad days."""
+
+    base_url: str = "https://business-api.tiktok.com"
+    api_version: str = "v1.3"
+    advertiser_ids: tuple[str, ...] = ()
+    settling_days: Days = 7
+    page_size: int = Field(default=1000, ge=1, le=1000)
+
+
 class MailchimpConfig(HttpSourceConfig):
     """Mailchimp: campaigns and what each recipient did."""
 
@@ -193,6 +203,7 @@ class SourcesConfig(BaseModel):
     ga4: Ga4Config = Ga4Config()
     google_ads: GoogleAdsConfig = GoogleAdsConfig()
     meta_ads: MetaAdsConfig = MetaAdsConfig()
+    tiktok_ads: TiktokAdsConfig = TiktokAdsConfig()
     mailchimp: MailchimpConfig = MailchimpConfig()
     klaviyo: KlaviyoConfig = KlaviyoConfig()
     hubspot: HubspotConfig = HubspotConfig()

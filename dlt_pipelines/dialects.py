@@ -190,8 +190,11 @@ def tiktok(response: requests.Response) -> Verdict:
         return plain(response)
     body = document(response)
     code, reason = body.get("code"), f"code {body.get('code')}: {body.get('message', '')}"
-    if code == 0:
+    # A body that is broken has no code; the session then finds that it is no JSON and asks again.
+    if code == 0 or "code" not in body:
         return OK
+    if code == 40100 and "daily" in reason.lower():
+        return Verdict("quota", until_midnight(), reason)
     if code in (40100, 50000, 50002):
         return Verdict("retry", retry_after(response), reason, floor=5.0)
     if code in (40102, 40104, 40105):

@@ -11,6 +11,7 @@ from dlt_pipelines.sources import (
     klaviyo,
     mailchimp,
     meta_ads,
+    tiktok_ads,
 )
 from dlt_pipelines.spec import ColumnSpec, Finding, MissingSecret, ResourceSpec, SecretSpec, SourceSpec
 
@@ -22,6 +23,7 @@ SOURCES: Final[dict[str, SourceSpec]] = {
         ga4.SPEC,
         google_ads.SPEC,
         meta_ads.SPEC,
+        tiktok_ads.SPEC,
         mailchimp.SPEC,
         klaviyo.SPEC,
         hubspot.SPEC,

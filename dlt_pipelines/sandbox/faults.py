@@ -81,6 +81,7 @@ class Fault:
         days: Last days of the world concerned by late rows (1) and restated days (3).
         factor: What restated metrics are multiplied by while the fault is on.
         retry_after: Whether a throttle also says ``Retry-After``, which few of these vendors do.
+        hits: Requests it has hit so far.
         policy: A vendor's name of the exhausted quota, e.g. ``DAILY`` at HubSpot, code ``80000`` at Meta.
     """
 
@@ -95,6 +96,7 @@ class Fault:
     factor: float = 0.8
     policy: str = ""
     retry_after: bool = False
+    hits: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ class Faults:
                 if fault.skip > 0:
                     fault.skip -= 1
                     return None
+                fault.hits += 1
                 if fault.times is not None:
                     fault.times -= 1
                     if fault.times <= 0:

@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dlt_pipelines.sandbox.faults import Faults, RequestRecord
-from dlt_pipelines.sandbox.vendors import ga4, google_ads, google_oauth, hubspot, klaviyo, mailchimp, meta_ads
+from dlt_pipelines.sandbox.vendors import ga4, google_ads, google_oauth, hubspot, klaviyo, mailchimp, meta_ads, tiktok_ads
 from dlt_pipelines.sandbox.vendors.common import (
     DEVELOPER_TOKEN,
     HUBSPOT_TOKEN,
@@ -34,6 +34,7 @@ MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
     "ga4": ga4.create_app,
     "google_ads": google_ads.create_app,
     "meta_ads": meta_ads.create_app,
+    "tiktok_ads": tiktok_ads.create_app,
     "mailchimp": mailchimp.create_app,
     "klaviyo": klaviyo.create_app,
     "hubspot": hubspot.create_app,
@@ -164,6 +165,7 @@ class SandboxServer:
             "GOOGLE_ADS_CLIENT_SECRET": authority.client_secret,
             "GOOGLE_ADS_REFRESH_TOKEN": authority.refresh_tokens["google_ads"],
             "META_ADS_ACCESS_TOKEN": META_TOKEN,
+            "TIKTOK_ADS_ACCESS_TOKEN": tiktok_ads.TOKEN,
             "MAILCHIMP_API_KEY": MAILCHIMP_KEY,
             "HUBSPOT_ACCESS_TOKEN": HUBSPOT_TOKEN,
             "KLAVIYO_API_KEY": klaviyo.KEY,

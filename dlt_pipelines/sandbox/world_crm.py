@@ -196,7 +196,7 @@ def build_organisations(population: Population, visits: Visits, deals: pd.DataFr
     table = table[table["organisation_id"].isin(registered)].reset_index(drop=True)
     won = deals[deals["dealstage"] == "closedwon"].groupby("organisation_id")["close_at"].max()
     created = tools.times(table["created"].to_numpy())
-    closed = table["organisation_id"].map(won)
+    closed = table["organisation_id"].map(won.get)
     return pd.DataFrame(
         {
             "organisation_id": table["organisation_id"],

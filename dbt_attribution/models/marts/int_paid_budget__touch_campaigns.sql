@@ -17,14 +17,24 @@ with
         where platform is not null
     ),
 
+    platform_clicks as (
+        select
+            'google_ads' as platform, gclid as click_id, customer_id as account_id, campaign_id, campaign_name
+        from {{ ref("stg_google_ads__click_view") }}
+        union all
+        select 'microsoft_ads', msclkid, account_id, campaign_id, campaign_name
+        from {{ ref("stg_microsoft_ads__clicks") }}
+    ),
+
     clicks as (
         select
-            gclid,
-            min(customer_id) as account_id,
+            platform,
+            click_id,
+            min(account_id) as account_id,
             min(campaign_id) as campaign_id,
             min(campaign_name) as campaign_name
-        from {{ ref("stg_google_ads__click_view") }}
-        group by gclid
+        from platform_clicks
+        group by platform, click_id
     ),
 
     -- Every name a campaign ever had: a link made before it was renamed still carries the old one.
@@ -56,20 +66,20 @@ with
             touches.is_paid,
             clicks.campaign_name as clicked_name,
             case
-                when clicks.gclid is not null then clicks.account_id else by_key.account_id
+                when clicks.click_id is not null then clicks.account_id else by_key.account_id
             end as account_id,
             case
-                when clicks.gclid is not null then clicks.campaign_id else by_key.campaign_id
+                when clicks.click_id is not null then clicks.campaign_id else by_key.campaign_id
             end as campaign_id,
             case
-                when clicks.gclid is not null
+                when clicks.click_id is not null
                 then 'click id'
                 when by_key.campaign_id is not null
                 then 'campaign'
                 else 'none'
             end as match_method
         from touches
-        left join clicks on touches.platform = 'google_ads' and touches.click_id = clicks.gclid
+        left join clicks on touches.platform = clicks.platform and touches.click_id = clicks.click_id
         left join
             campaigns_by_key as by_key
             on touches.platform = by_key.platform

@@ -5,9 +5,29 @@ from __future__ import annotations
 import pandas as pd
 
 from dlt_pipelines.sandbox.faults import Faults
-from dlt_pipelines.sandbox.vendors.common import share_of
+from dlt_pipelines.sandbox.vendors.common import World, on_time, share_of, world_end
 
 SUMS = ("cost_micros", "clicks", "impressions", "conversions", "conversions_value")
+
+
+def served_days(world: World, faults: Faults, vendor: str, first: str, last: str) -> pd.DataFrame:
+    """A platform's ad days from `first` to `last` (YYYY-MM-DD, both included) as it shows them now; `date` is text."""
+    frame = world.ad_days
+    frame = frame[frame["platform"].eq(vendor)]
+    frame = frame.assign(date=pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d"))
+    ids = frame["date"] + "/" + frame["ad_id"].astype(str)
+    end = world_end(world)
+    frame = restated(frame[on_time(faults, vendor, end, ids, frame["date"])], faults, vendor, end)
+    return frame[(frame["date"] >= first) & (frame["date"] <= last)]
+
+
+def summed(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Sums by the given columns, everything else as in the last row; rows without delivery left out."""
+    others = [name for name in frame.columns if name not in keys and name not in SUMS]
+    table = frame.groupby(keys, sort=True, as_index=False).agg(
+        {**dict.fromkeys(others, "last"), **dict.fromkeys(SUMS, "sum")}
+    )
+    return delivered(table)
 
 
 def restated(frame: pd.DataFrame, faults: Faults, vendor: str, end: pd.Timestamp) -> pd.DataFrame:

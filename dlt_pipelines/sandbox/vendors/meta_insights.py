@@ -14,17 +14,15 @@ import pandas as pd
 from starlette.responses import Response
 
 from dlt_pipelines.sandbox.faults import Faults
-from dlt_pipelines.sandbox.vendors.ads import SUMS, delivered, restated
+from dlt_pipelines.sandbox.vendors.ads import served_days, summed
 from dlt_pipelines.sandbox.vendors.common import (
     META_ACCOUNT,
     JsonResponse,
     World,
     decimal_text,
-    on_time,
     records_of,
     text_or_none,
     whole,
-    world_end,
     world_today,
 )
 
@@ -108,7 +106,7 @@ class Insights:
 
     def __init__(self, world: World, faults: Faults) -> None:
         self._world, self._faults = world, faults
-        self._end, self._today = world_end(world), world_today(world)
+        self._today = world_today(world)
         self._runs: dict[str, tuple[Query, int]] = {}
         self._numbers = itertools.count(6023920149050001)
         self._lock = threading.Lock()
@@ -170,13 +168,7 @@ class Insights:
 
     def rows(self, query: Query) -> list[dict[str, Any]]:
         """Rows of one request, days in order."""
-        frame = self._world.ad_days
-        frame = frame[frame["platform"].eq("meta_ads")]
-        frame = frame.assign(date=pd.to_datetime(frame["date"]).dt.strftime("%Y-%m-%d"))
-        ids = frame["date"] + "/" + frame["ad_id"].astype(str)
-        frame = frame[on_time(self._faults, VENDOR, self._end, ids, frame["date"])]
-        frame = restated(frame, self._faults, VENDOR, self._end)
-        frame = frame[(frame["date"] >= str(query.first)) & (frame["date"] <= str(query.last))]
+        frame = served_days(self._world, self._faults, VENDOR, str(query.first), str(query.last))
         for column, operator, values in query.filters:
             kept = frame[column].astype(str).isin(values)
             frame = frame[kept if operator in ("IN", "EQUAL") else ~kept]
@@ -186,10 +178,7 @@ class Insights:
         number = (pd.to_datetime(frame["date"]) - pd.Timestamp(query.first)).dt.days // step
         frame = frame.assign(bucket=number)
         keys = ["bucket", *LEVELS[query.level]]
-        names = [c for c in frame.columns if c not in keys and c not in SUMS]
-        grouped = frame.groupby(keys, sort=True, as_index=False)
-        table = grouped.agg({**dict.fromkeys(names, "last"), **dict.fromkeys(SUMS, "sum")})
-        return [self._row(query, values, step) for values in records_of(delivered(table))]
+        return [self._row(query, values, step) for values in records_of(summed(frame, keys))]
 
     def _row(self, query: Query, values: dict[str, Any], step: int) -> dict[str, Any]:
         start = query.first + timedelta(days=int(values["bucket"]) * step)

@@ -1,0 +1,43 @@
+with
+    source as (
+        {{
+            raw_table(
+                "microsoft_ads",
+                "clicks",
+                {
+                    "msclkid": "text",
+                    "account_id": "text",
+                    "campaign_id": "text",
+                    "ad_group_id": "text",
+                    "ad_id": "text",
+                    "campaign_name": "text",
+                    "keyword": "text",
+                    "device_type": "text",
+                    "clicks": "bigint",
+                    "average_cpc": "money",
+                    "date": "date",
+                },
+            )
+        }}
+    )
+
+select
+    -- -------- ids
+    msclkid,
+    account_id,
+    campaign_id,
+    ad_group_id,
+    ad_id,
+
+    -- -------- text
+    campaign_name,
+    keyword,
+    device_type,
+
+    -- -------- numerics
+    clicks,
+    average_cpc,
+
+    -- -------- dates
+    date as clicked_on
+from source

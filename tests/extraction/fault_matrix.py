@@ -1,0 +1,236 @@
+"""Every vendor under every fault: what is switched, what must come of it, and one run of one cell.
+
+A cell reads a vendor that was read before, whole window again, while one fault is on. Three outcomes are right: it comes
+through and the tables are what they were; it fails with a message and the tables are what they were; or, where the vendor
+really showed other figures meanwhile, the next clean run puts the tables right.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from dlt_pipelines.config import SourceConfig
+from dlt_pipelines.pipeline import ExtractionFailed
+from dlt_pipelines.registry import SOURCES
+from dlt_pipelines.sandbox.server import SandboxServer
+from dlt_pipelines.sandbox.world import WorldConfig
+from dlt_pipelines.sandbox.world_platforms import PLATFORMS
+from tests.extraction.harness import Loader, make_window
+
+Outcome = Literal["recovered", "settled", "failed", "no such thing"]
+START: Final = date(2026, 7, 1)
+WORLD: Final = WorldConfig(people=120, start_on=START, days=14, seed=3, platforms=tuple(PLATFORMS))
+WINDOW: Final = make_window(START, START + timedelta(days=WORLD.days), refresh=True)
+LONG: Final = 7200.0
+# What the vendor shows meanwhile, rather than an accident of one request.
+STATES: Final = ("late_rows", "restated_days")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One column of the matrix.
+
+    Attributes:
+        kind: of the sandbox's switchboard; options: how it is switched.
+        outcome: what comes of it unless a vendor says otherwise.
+    """
+
+    kind: str
+    outcome: Outcome
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+FAULTS: Final[Mapping[str, Fault]] = {
+    "throttled": Fault("throttle", "recovered", {"seconds": 2.0}),
+    "throttled for hours": Fault("throttle", "failed", {"seconds": LONG, "times": None}),
+    "server error": Fault("server_error", "recovered"),
+    "server errors without end": Fault("server_error", "failed", {"times": None}),
+    "no answer": Fault("timeout", "recovered", {"seconds": 0.02}),
+    "cut in the middle": Fault("cut_body", "recovered"),
+    "truncated": Fault("truncated_body", "recovered"),
+    "malformed": Fault("malformed_body", "recovered"),
+    "expired token": Fault("expired_token", "recovered"),
+    "revoked token": Fault("revoked_token", "failed"),
+    "spent refresh token": Fault("spent_refresh_token", "no such thing"),
+    "empty page": Fault("empty_page", "recovered"),
+    "duplicate page": Fault("duplicate_page", "recovered"),
+    "repeated cursor": Fault("repeated_cursor", "recovered"),
+    "repeated cursor without end": Fault("repeated_cursor", "failed", {"times": None}),
+    "late rows": Fault("late_rows", "settled"),
+    "restated days": Fault("restated_days", "settled", {"factor": 0.5}),
+    "withdrawn field": Fault("withdrawn_field", "failed"),
+    "changed type": Fault("type_flip", "failed"),
+    "skewed clock": Fault("clock_skew", "recovered", {"seconds": 7200.0}),
+    "failed job": Fault("failed_job", "no such thing"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the matrix: how a vendor is read, and where it differs from the rest.
+
+    Attributes:
+        config: settings to read the sandbox with, given the server and a folder of one's own.
+        flipped, withdrawn: a field of the wire whose type changes, or that vanishes.
+        differs: outcome by fault, where it is not the usual one; a pair adds options of the switch.
+    """
+
+    config: Callable[[SandboxServer, Path], SourceConfig]
+    flipped: str
+    withdrawn: str
+    differs: Mapping[str, Outcome | tuple[Outcome, Mapping[str, Any]]] = field(default_factory=dict)
+
+
+def settings(source: str, server: SandboxServer, **more: Any) -> SourceConfig:
+    """A source's settings against the sandbox: impatient, and ready to wait as long as minutes."""
+    return SOURCES[source].config_model(
+        enabled=True, base_url=server.base_urls[source], timeout_seconds=5, attempts=4, max_wait_seconds=600, **more
+    )
+
+
+NO_PAGES: Final[Mapping[str, Outcome]] = dict.fromkeys(
+    ("empty page", "duplicate page", "repeated cursor", "repeated cursor without end"), "no such thing"
+)
+# What is held stays held while the vendor does not show it; that it arrives at all is tested with the source.
+UPSERTED: Final[Mapping[str, Outcome]] = {"late rows": "recovered", "restated days": "no such thing"}
+# Nobody can renew a token that does not come from a refresh.
+STATIC_TOKEN: Final[Mapping[str, Outcome]] = {"expired token": "failed"}
+
+CASES: Final[Mapping[str, Case]] = {
+    "ga4": Case(
+        lambda server, folder: settings("ga4", server, token_url=server.token_url, property_id="4711", page_size=40),
+        flipped="rowCount",
+        withdrawn="metricValues",
+        differs={
+            # Google's throttle here is the hourly quota.
+            "throttled": "failed",
+            "restated days": "no such thing",
+            "late rows": "recovered",
+            "skewed clock": ("recovered", {"vendor": "google_oauth"}),
+        },
+    ),
+    "google_ads": Case(
+        lambda server, folder: settings(
+            "google_ads",
+            server,
+            token_url=server.token_url,
+            customer_ids=("1234567890",),
+            login_customer_id="9876543210",
+            click_days_back=3,
+        ),
+        flipped="costMicros",
+        withdrawn="segments",
+    ),
+    "meta_ads": Case(
+        lambda server, folder: settings("meta_ads", server, account_ids=("1001",), page_size=60, sync_days=30),
+        flipped="spend",
+        withdrawn="inline_link_clicks",
+        differs=STATIC_TOKEN,
+    ),
+    "tiktok_ads": Case(
+        lambda server, folder: settings(
+            "tiktok_ads", server, advertiser_ids=(PLATFORMS["tiktok_ads"].account_id,), page_size=30
+        ),
+        flipped="impressions",
+        withdrawn="ad_name",
+        differs={**STATIC_TOKEN, "throttled for hours": ("failed", {"policy": "DAILY"})},
+    ),
+    "mailchimp": Case(
+        lambda server, folder: settings("mailchimp", server, page_size=1),
+        flipped="timestamp",
+        withdrawn="email_id",
+        differs={**STATIC_TOKEN, **UPSERTED},
+    ),
+    "hubspot": Case(
+        lambda server, folder: settings("hubspot", server, page_size=3),
+        flipped="displayOrder",
+        withdrawn="dealstage",
+        differs={
+            **STATIC_TOKEN,
+            **UPSERTED,
+            "throttled for hours": ("failed", {"policy": "DAILY"}),
+            # The property reads as null until it is back, which the raw contract calls an error.
+            "withdrawn field": "settled",
+        },
+    ),
+}
+
+
+@dataclass
+class Cell:
+    """What came of a vendor under a fault."""
+
+    outcome: Outcome
+    message: str = ""
+    requests: int = 0
+    waited: float = 0.0
+
+
+class Bench:
+    """One vendor, read once without faults, ready to be read under each."""
+
+    def __init__(self, source: str, server: SandboxServer, folder: Path, pauses: list[float]) -> None:
+        self.case, self.spec, self.server, self.pauses = CASES[source], SOURCES[source], server, pauses
+        self.config = self.case.config(server, folder)
+        self.loader = Loader(folder)
+        server.faults.clear()
+        self.loader.load(self.spec, self.config, WINDOW)
+        self.clean = self.loader.stored(source)
+
+    def expected(self, name: str) -> tuple[Outcome, dict[str, Any]]:
+        """The right outcome of a cell, and how its fault is switched."""
+        fault = FAULTS[name]
+        options = dict(fault.options)
+        if fault.kind == "withdrawn_field":
+            options["field"] = self.case.withdrawn
+        if fault.kind == "type_flip":
+            options["field"] = self.case.flipped
+        differing = self.case.differs.get(name, fault.outcome)
+        if isinstance(differing, tuple):
+            return differing[0], options | dict(differing[1])
+        return differing, options
+
+    def run(self, name: str) -> Cell:
+        """Read under a fault and judge; afterwards the tables are clean again.
+
+        Raises:
+            AssertionError: something was half-written, or a clean run did not put the tables right.
+        """
+        expected, options = self.expected(name)
+        if expected == "no such thing":
+            return Cell(expected)
+        vendor, faults = self.spec.name, self.server.faults
+        self.pauses.clear()
+        self.server.requests.clear()
+        fault = faults.switch(options.pop("vendor", vendor), FAULTS[name].kind, **options)
+        cell = Cell("recovered")
+        try:
+            self.loader.load(self.spec, self.config, WINDOW)
+        except ExtractionFailed as failure:
+            cell = Cell("failed", str(failure))
+        finally:
+            faults.clear()
+        # A skewed clock shows in every reply and is never used up.
+        assert cell.outcome == "failed" or fault.hits or fault.kind in (*STATES, "clock_skew"), (
+            f"{vendor}: {name!r} hit no request, so nothing was tested"
+        )
+        cell.requests, cell.waited = len(self.server.requests), sum(self.pauses)
+        stored = self.loader.stored(vendor)
+        if stored == self.clean:
+            return cell
+        assert cell.outcome == "recovered", f"{vendor} under {name!r} failed and left other rows behind: {cell.message}"
+        self.loader.load(self.spec, self.config, WINDOW)
+        settled = self.loader.stored(vendor, load_ids=False)
+        assert settled == {table: _without_load_id(rows) for table, rows in self.clean.items()}, (
+            f"{vendor} after {name!r}: a clean run did not put the tables right"
+        )
+        self.clean = self.loader.stored(vendor)
+        cell.outcome = "settled"
+        return cell
+
+
+def _without_load_id(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    # Raw tables are written by Arrow: the load id is the last column.
+    return sorted((row[:-1] for row in rows), key=repr)
