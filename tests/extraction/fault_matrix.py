@@ -143,6 +143,12 @@ CASES: Final[Mapping[str, Case]] = {
         withdrawn="email_id",
         differs={**STATIC_TOKEN, **UPSERTED},
     ),
+    "klaviyo": Case(
+        lambda server, folder: settings("klaviyo", server, page_size=20),
+        flipped="datetime",
+        withdrawn="metric",
+        differs={**STATIC_TOKEN, **UPSERTED},
+    ),
     "hubspot": Case(
         lambda server, folder: settings("hubspot", server, page_size=3),
         flipped="displayOrder",
