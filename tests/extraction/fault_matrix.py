@@ -144,9 +144,9 @@ CASES: Final[Mapping[str, Case]] = {
         differs={**STATIC_TOKEN, **UPSERTED},
     ),
     "klaviyo": Case(
-        lambda server, folder: settings("klaviyo", server, page_size=20),
+        lambda server, folder: settings("klaviyo", server, page_size=4),
         flipped="datetime",
-        withdrawn="metric",
+        withdrawn="datetime",
         differs={**STATIC_TOKEN, **UPSERTED},
     ),
     "hubspot": Case(
