@@ -19,7 +19,16 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dlt_pipelines.sandbox.faults import Faults, RequestRecord
-from dlt_pipelines.sandbox.vendors import ga4, google_ads, google_oauth, hubspot, klaviyo, mailchimp, meta_ads, tiktok_ads
+from dlt_pipelines.sandbox.vendors import (
+    ga4,
+    google_ads,
+    google_oauth,
+    hubspot,
+    klaviyo,
+    mailchimp,
+    meta_ads,
+    tiktok_ads,
+)
 from dlt_pipelines.sandbox.vendors.common import (
     DEVELOPER_TOKEN,
     HUBSPOT_TOKEN,
