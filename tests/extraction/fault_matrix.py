@@ -85,9 +85,14 @@ class Case:
 
 def settings(source: str, server: SandboxServer, **more: Any) -> SourceConfig:
     """A source's settings against the sandbox: impatient, and ready to wait as long as minutes."""
-    return SOURCES[source].config_model(
-        enabled=True, base_url=server.base_urls[source], timeout_seconds=5, attempts=4, max_wait_seconds=600, **more
-    )
+    given: dict[str, Any] = {
+        "enabled": True,
+        "base_url": server.base_urls[source],
+        "timeout_seconds": 5,
+        "attempts": 4,
+        "max_wait_seconds": 600,
+    }
+    return SOURCES[source].config_model.model_validate(given | more)
 
 
 NO_PAGES: Final[Mapping[str, Outcome]] = dict.fromkeys(
