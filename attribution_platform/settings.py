@@ -241,6 +241,10 @@ class Settings(BaseSettings):
         return self.data_dir / "serving.duckdb"
 
     @property
+    def operations_path(self) -> Path:
+        return self.data_dir / "operations.sqlite"
+
+    @property
     def dagster_home(self) -> Path:
         return self.data_dir / "dagster"
 

@@ -1,6 +1,7 @@
 """The words of alerting: what is seen, what is kept, what is said, and what keeps it from being said. Values only."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
@@ -98,7 +99,7 @@ class AlertState:
         bad_in_row, good_in_row: Evaluations; unknown ones do not count.
         started_at: First bad evaluation of the episode.
         recovering_since: First good evaluation in a row.
-        announced: Whether the firing message was handed over; false while muted.
+        announced_as: The gravest severity a firing message was handed over with; none while muted.
         last_sent_at: Of the last firing message or reminder.
         reminders: Sent in this episode.
     """
@@ -117,7 +118,7 @@ class AlertState:
     resolved_at: datetime | None = None
     evaluated_at: datetime | None = None
     last_sent_at: datetime | None = None
-    announced: bool = False
+    announced_as: Severity | None = None
     reminders: int = 0
     first_bad_on: date | None = None
 
@@ -125,6 +126,11 @@ class AlertState:
     def key(self) -> Key:
         """(metric, segment)."""
         return (self.metric, self.segment)
+
+    @property
+    def announced(self) -> bool:
+        """Whether anybody was told of this episode."""
+        return self.announced_as is not None
 
     @property
     def fingerprint(self) -> str:
@@ -145,16 +151,19 @@ class AlertState:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "AlertState":
-        """The reverse of `to_record`; unknown keys are left out."""
+        """The reverse of `to_record`; times may also come as times. Unknown keys are left out."""
         values = {name: record[name] for name in cls.__dataclass_fields__ if name in record}
         for name, value in values.items():
-            if value is not None and name.endswith("_on"):
+            if not isinstance(value, str):
+                continue
+            if name.endswith("_on"):
                 values[name] = date.fromisoformat(value)
-            elif value is not None and (name.endswith("_at") or name == "recovering_since"):
+            elif name.endswith("_at") or name == "recovering_since":
                 values[name] = datetime.fromisoformat(value)
         values["status"] = Status(values.get("status", Status.OK))
         values["severity"] = Severity(values.get("severity", Severity.WARNING))
-        values["announced"] = bool(values.get("announced", False))
+        told = values.get("announced_as")
+        values["announced_as"] = None if told is None else Severity(told)
         return cls(**values)
 
 
@@ -196,7 +205,7 @@ class Notification:
 
 @dataclass(frozen=True)
 class Silence:
-    """Nothing new is said about matching alerts between two times; `*` matches any."""
+    """Nothing new is said about matching alerts between two times; `*` stands for any text, in metric and in segment."""
 
     starts_at: datetime
     ends_at: datetime
@@ -233,7 +242,7 @@ class InhibitRule:
     Attributes:
         source_metric, source_segment: The cause; `*` for any segment.
         direction: Only a cause that went this way ("down": a volume drop, not a surge); "" for any.
-        target_metrics: Names of the children; empty for every other metric.
+        target_metrics: Names of the children, `*` within them for any text; empty for every other metric.
         target_segment: Of the children.
         same_segment: Children only of the very segment that fires.
     """
@@ -256,9 +265,11 @@ class InhibitRule:
     def mutes(self, cause: AlertState, child: Key) -> bool:
         """Whether a child falls silent because of a cause."""
         metric, segment = child
-        if metric == self.source_metric or (self.target_metrics and metric not in self.target_metrics):
+        if _fits(self.source_metric, metric):
             return False
-        return self.target_segment in (ANY, segment) and (not self.same_segment or cause.segment == segment)
+        if self.target_metrics and not any(_fits(pattern, metric) for pattern in self.target_metrics):
+            return False
+        return _fits(self.target_segment, segment) and (not self.same_segment or cause.segment == segment)
 
 
 def fingerprint_of(metric: str, segment: str) -> str:
@@ -266,5 +277,10 @@ def fingerprint_of(metric: str, segment: str) -> str:
     return hashlib.sha256(f"{metric}\x1f{segment}".encode()).hexdigest()[:16]
 
 
+def _fits(pattern: str, text: str) -> bool:
+    # Only `*` is special: segments are page paths and may hold any other sign.
+    return re.fullmatch(".*".join(map(re.escape, pattern.split(ANY))), text, re.DOTALL) is not None
+
+
 def _matches(pattern: Key, key: Key) -> bool:
-    return all(wanted in (ANY, actual) for wanted, actual in zip(pattern, key, strict=True))
+    return all(_fits(wanted, actual) for wanted, actual in zip(pattern, key, strict=True))

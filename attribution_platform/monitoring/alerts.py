@@ -82,7 +82,7 @@ def evaluate(
 
     An all-clear is sent for whatever was announced, silenced or not, because a receiver would keep it open for ever; of an
     alert that was muted from first to last nothing is ever said. A mute that ends while the alert still fires lets the firing
-    message out. Repeating an evaluation at the same or an earlier time changes nothing.
+    message out. An alert that grows from warning to critical fires once more. Repeating an evaluation at the same or an earlier time changes nothing.
 
     Args:
         states: From the evaluation before, by (metric, segment).
@@ -123,9 +123,13 @@ def evaluate(
         kind = _what_to_say(state, now, options, is_quiet, is_known)
         if kind is None:
             continue
-        reminders = state.reminders + (kind is Kind.REMINDER)
-        after[key] = replace(state, announced=kind is not Kind.RESOLVED, last_sent_at=now, reminders=reminders)
-        notifications.append(_notification(kind, after[key], observed, now))
+        notifications.append(_notification(kind, state, observed, now))
+        after[key] = replace(
+            state,
+            announced_as=None if kind is Kind.RESOLVED else _gravest(state),
+            last_sent_at=now,
+            reminders=state.reminders + (kind is Kind.REMINDER),
+        )
     order = {Kind.FIRING: 0, Kind.REMINDER: 1, Kind.RESOLVED: 2}
     notifications.sort(key=lambda n: (n.severity is not Severity.CRITICAL, order[n.kind], n.metric, n.segment))
     return Evaluation(after, transitions, notifications, muted)
@@ -203,7 +207,7 @@ def _what_to_say(
         return Kind.RESOLVED
     if state.status is not Status.FIRING or is_muted:
         return None
-    if not state.announced:
+    if not state.announced or _gravest(state) is not state.announced_as:
         return Kind.FIRING
     assert state.last_sent_at is not None
     is_due = now - state.last_sent_at >= options.remind_after[state.severity]
@@ -211,15 +215,22 @@ def _what_to_say(
     return Kind.REMINDER if is_due and not is_acknowledged and state.good_in_row == 0 else None
 
 
+def _gravest(state: AlertState) -> Severity:
+    return Severity.CRITICAL if Severity.CRITICAL in (state.severity, state.announced_as) else Severity.WARNING
+
+
 def _notification(kind: Kind, state: AlertState, observed: Observation | None, now: datetime) -> Notification:
     assert state.started_at is not None
     ended = state.recovering_since if kind is Kind.RESOLVED and state.recovering_since else now
-    number = f"-{state.reminders}" if kind is Kind.REMINDER else ""
+    number = f"-{state.reminders + 1}" if kind is Kind.REMINDER else ""
+    if kind is Kind.FIRING and state.announced:
+        number = f"-{state.severity}"
     return Notification(
         kind=kind,
         metric=state.metric,
         segment=state.segment,
-        severity=state.severity,
+        # Whoever was told of it must hear that it is over, though it grew milder meanwhile.
+        severity=_gravest(state) if kind is Kind.RESOLVED else state.severity,
         direction=state.direction,
         dedup_key=state.dedup_key,
         idempotency_key=f"{state.dedup_key}-{kind}{number}",

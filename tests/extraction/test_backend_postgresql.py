@@ -1,13 +1,8 @@
 """The product's database as PostgreSQL, on a private server that lives as long as this module."""
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -15,50 +10,13 @@ import sqlalchemy as sa
 from dlt_pipelines.config import BackendConfig
 from dlt_pipelines.sources import backend
 from tests.extraction.harness import make_window
-
-
-def _server_user() -> str | None:
-    """PostgreSQL refuses to run as root; then its own account runs it."""
-    return "postgres" if os.getuid() == 0 else None
+from tests.postgresql import postgresql_server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    if not (shutil.which("initdb") and shutil.which("pg_ctl")):
-        pytest.skip("PostgreSQL's server (initdb, pg_ctl) is not installed")
-    user = _server_user()
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    try:
-        if user:
-            try:
-                shutil.chown(folder, user)
-            except LookupError:
-                pytest.skip("running as root, and there is no postgres account to run the server")
-        data = folder / "data"
-
-        def run(*command: str) -> None:
-            subprocess.run(command, check=True, user=user, cwd=folder, capture_output=True, timeout=60)
-
-        run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8")
-        options = (
-            f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c timezone=America/New_York"
-        )
-        # A pipe kept open by the server would keep us waiting: it logs to a file.
-        subprocess.run(
-            ["pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-o", options, "-w", "start"],
-            check=True,
-            user=user,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=60,
-        )
-        try:
-            yield f"postgresql://postgres@/postgres?host={folder}"
-        finally:
-            run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgresql_server() as address:
+        yield address
 
 
 @pytest.fixture

@@ -263,3 +263,29 @@ def test_signals_become_observations():
     }
     assert found["broken"].severity is Severity.CRITICAL
     assert found["broken"].first_bad_on == date(2026, 3, 1)
+
+
+def test_a_warning_that_grows_critical_fires_once_more_and_is_cleared_for_whoever_was_told():
+    def grown(severity):
+        return [Observation(*KEY, Health.BAD, severity)]
+
+    states, sent = {}, []
+    for day, severity in enumerate([Severity.WARNING, Severity.CRITICAL, Severity.CRITICAL, Severity.WARNING]):
+        result = evaluate(states, grown(severity), START + day * DAY / 2)
+        states = result.states
+        sent += result.notifications
+    assert [(n.kind, n.severity) for n in sent] == [(Kind.FIRING, "warning"), (Kind.FIRING, "critical")]
+    for day in (5, 6):
+        result = evaluate(states, [Observation(*KEY, Health.GOOD)], START + day * DAY)
+        states = result.states
+        sent += result.notifications
+    assert (sent[-1].kind, sent[-1].severity) == (Kind.RESOLVED, "critical")
+    assert len({n.idempotency_key for n in sent}) == len(sent)
+
+
+def test_only_the_asterisk_is_special_in_a_pattern():
+    now = START + DAY
+    silence = Silence(START, START + 2 * DAY, metric="check/*", segment="landing_page=/[id]?*")
+    assert silence.covers(("check/marts/x", "landing_page=/[id]?a=1"), now)
+    assert not silence.covers(("check/marts/x", "landing_page=/i?a=1"), now)
+    assert not silence.covers(("run/daily", "landing_page=/[id]?"), now)
