@@ -82,7 +82,8 @@ def evaluate(
 
     An all-clear is sent for whatever was announced, silenced or not, because a receiver would keep it open for ever; of an
     alert that was muted from first to last nothing is ever said. A mute that ends while the alert still fires lets the firing
-    message out. An alert that grows from warning to critical fires once more. Repeating an evaluation at the same or an earlier time changes nothing.
+    message out. An alert that grows from warning to critical fires once more. Repeating an evaluation at the same or an
+    earlier time changes nothing.
 
     Args:
         states: From the evaluation before, by (metric, segment).

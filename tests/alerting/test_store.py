@@ -29,10 +29,9 @@ class Killed(BaseException):
     """Nothing catches it, like a kill."""
 
 
-def seen(health, severity=Severity.WARNING, key=KEY):
-    return Observation(
-        *key, health, severity, "down", date(2026, 2, 27), {"observed": np.float64(0.65), "n": np.int64(90)}
-    )
+def seen(health, severity=Severity.WARNING):
+    details = {"observed": np.float64(0.65), "n": np.int64(90)}
+    return Observation("click_id_capture", "platform=google_ads", health, severity, "down", date(2026, 2, 27), details)
 
 
 def compose(result):

@@ -269,7 +269,8 @@ def test_a_warning_that_grows_critical_fires_once_more_and_is_cleared_for_whoeve
     def grown(severity):
         return [Observation(*KEY, Health.BAD, severity)]
 
-    states, sent = {}, []
+    states: dict = {}
+    sent: list = []
     for day, severity in enumerate([Severity.WARNING, Severity.CRITICAL, Severity.CRITICAL, Severity.WARNING]):
         result = evaluate(states, grown(severity), START + day * DAY / 2)
         states = result.states
