@@ -51,6 +51,29 @@ def coverage_chart(weekly: pd.DataFrame) -> alt.FacetChart:
     )
 
 
+def lab_chart(scores: pd.DataFrame) -> alt.VConcatChart:
+    """How far each model is from the truth in each world of the lab, seen worlds and those kept apart one above the other.
+
+    Args:
+        scores: model, world, seen, half_l1 (missing where a model withheld its number).
+    """
+    known = scores.dropna(subset=["half_l1"])
+    order = known.groupby("model")["half_l1"].mean().sort_values(kind="stable").index.tolist()
+    parts = []
+    for seen, title in ((True, "worlds models were developed on"), (False, "worlds kept apart")):
+        rows = known[known["seen"] == seen]
+        if not len(rows):
+            continue
+        base = alt.Chart(rows).encode(y=alt.Y("model:N", title=None, sort=order))
+        points = base.mark_circle(size=50, opacity=0.6).encode(
+            x=alt.X("half_l1:Q", title="half the L1 distance of channel shares to the truth"),
+            color=alt.Color("world:N", title="world"),
+        )
+        means = base.mark_tick(color="#111", thickness=3).encode(x="mean(half_l1):Q")
+        parts.append((points + means).properties(width=WIDTH, height=ROW_HEIGHT * rows["model"].nunique(), title=title))
+    return alt.vconcat(*parts).resolve_scale(color="independent")
+
+
 def as_markdown(chart: Any, alternative: str) -> str:
     """A chart as an image inside Markdown, for Dagster's metadata."""
     import vl_convert

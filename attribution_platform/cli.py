@@ -202,5 +202,53 @@ def drift(
     console.print(str(summary), markup=False, highlight=False)
 
 
+@app.command()
+def lab(
+    worlds: Annotated[
+        str, typer.Option(help="Names of worlds, separated by commas. Default: those models were developed on.")
+    ] = "",
+    people: Annotated[int, typer.Option(min=1000, help="People in each world.")] = 60_000,
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Draws of each world.")] = 1,
+    models: Annotated[str, typer.Option(help="Names of models, separated by commas. Default: all.")] = "",
+    unseen: Annotated[bool, typer.Option("--unseen", help="Also the worlds kept apart from development.")] = False,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also other attribution libraries that are installed.")
+    ] = False,
+    min_conversions: Annotated[
+        int, typer.Option(min=1, help="Under this many conversions a data-driven model withholds its number.")
+    ] = 1,
+    level: Annotated[float, typer.Option(min=0.5, max=0.99, help="Of the intervals whose coverage is counted.")] = 0.9,
+    out: Annotated[Path | None, typer.Option(help="CSV with every score.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Chart: .png, or .html that needs no network.")] = None,
+) -> None:
+    """Score every credit model on simulated worlds whose true effects are known."""
+    from attribution_platform.commands import show_lab
+    from attribution_platform.lab.run import run_lab
+    from attribution_platform.lab.score import LabOptions
+    from attribution_platform.lab.worlds import LabError
+
+    try:
+        scores = run_lab(
+            worlds=_names(worlds),
+            models=_names(models),
+            unseen=unseen,
+            peers=peers,
+            options=LabOptions(people=people, draws=seeds, level=level, min_conversions=min_conversions),
+            out=out,
+            plot=plot,
+            say=lambda text: errors.print(text, markup=False, highlight=False),
+        )
+    except LabError as error:
+        fail(str(error))
+    show_lab(scores, console)
+    for path in (out, plot):
+        if path is not None:
+            console.print(f"Written: {path}", markup=False, highlight=False)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def main() -> None:
     app()

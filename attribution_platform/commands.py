@@ -78,6 +78,25 @@ def show_where_next(settings: Settings, console: Console) -> None:
         console.print(f"  {what:<14} {where}", highlight=False, markup=False)
 
 
+def show_lab(scores: pd.DataFrame, console: Console) -> None:
+    """Print the lab's tables: worlds models were developed on, and those kept apart."""
+    from attribution_platform.lab.run import lab_table, withheld
+
+    level = float(scores["level"].iloc[0])
+    console.print(
+        "Half the L1 distance of channel shares to the true Shapley shares: 0 is perfect, 1 disjoint.\n"
+        f"coverage: share of channels whose {level:.0%} interval holds the true share.",
+        highlight=False,
+    )
+    for seen, title in ((True, "Worlds models were developed on"), (False, "Worlds kept apart")):
+        part = scores[scores["seen"] == seen]
+        if len(part):
+            console.print()
+            console.print(frame_table(title, lab_table(part), decimals=3))
+    for reason in withheld(scores):
+        console.print(reason, markup=False, highlight=False)
+
+
 def run_and_report(job: str, config: Path | None, console: Console, errors: Console) -> int:
     """Run a job and show the outcome; returns the exit code."""
     if job not in JOBS:

@@ -6,35 +6,24 @@ decaying exposures raise; a person converts when the cumulative hazard passes an
 
 Every draw is made in advance, per (person, day, channel), from counter-based Philox streams. Switching a channel off
 therefore replays the *same* world without it: its touches vanish, so do the touches they caused, and whoever it never
-reached lives exactly the same life. The Shapley value over these replays is the truth that credit models are scored by.
-
-Choices, made once and relied upon:
-- every channel of the config is a player, Direct included: it deserves what its effect says (none in the presets)
-  and what it makes possible (a visit that retargeting then follows);
-- ``v(no channel)`` is what would have happened anyway. It belongs to no channel and is left out of the shares;
-- a closing touch (somebody about to buy types the address or searches the brand) is a symptom of the conversion, so it
-  carries no effect, whatever the effect of its channel.
+reached lives exactly the same life. ``counterfactual`` makes the truth of these replays, ``causal_worlds`` has the worlds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from math import factorial
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import poisson
 
-FloatArray = NDArray[np.floating]
 Index = NDArray[np.int64]
 
 # People are simulated in blocks so that a world of 2,000 is the beginning of a world of 200,000 with the same seed, and
 # so that a block's arrays stay in cache.
 BLOCK = 8192
-MAX_PLAYERS = 10
 _MINUTE = 1.0 / 1440.0
 _LATEST_TOUCH = 0.85  # of a day; leaves room for closing touches and the conversion on the same day
 
@@ -53,6 +42,8 @@ class Channel:
             many days ago and not today (retargeting, e-mail to known visitors); 0 means it reaches anyone.
         hazard_driven: extra touch probability per unit of yesterday's conversion hazard (brand search of the convinced).
         closing: probability of a touch just before a conversion, caused by it.
+        delay_days: days before a touch begins to act.
+        flight_days: the channel runs for so many days, then pauses for as many, and again; 0 means always.
     """
 
     name: str
@@ -64,6 +55,8 @@ class Channel:
     needs_visit_days: int = 0
     hazard_driven: float = 0.0
     closing: float = 0.0
+    delay_days: int = 0
+    flight_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +88,8 @@ class BehaviourConfig:
         episode_share, episode_days, episode_boost: share of people in the market once, for how many days on average, and
             how much intent is higher then.
         affinity_sd: spread of each person's own taste for each channel (log rate), unrelated to intent.
+        activity_sd: spread of how much a person is about at all (log rate of every channel alike), unrelated to intent.
+        season_days, season_rate, season_hazard: length of a season, and how far it swings all rates and the hazard (log).
         trigger_half_life: days after which half of a touch's power to trigger others is left.
         max_conversions: conversions a person can have.
         exit_after_conversion: leave out the touches that follow a person's last possible conversion.
@@ -112,6 +107,10 @@ class BehaviourConfig:
     episode_days: float = 12.0
     episode_boost: float = 1.5
     affinity_sd: float = 0.4
+    activity_sd: float = 0.0
+    season_days: float = 28.0
+    season_rate: float = 0.0
+    season_hazard: float = 0.0
     triggers: tuple[Trigger, ...] = ()
     trigger_half_life: float = 1.5
     synergies: tuple[Synergy, ...] = ()
@@ -155,7 +154,7 @@ class Journeys:
 
 
 @dataclass
-class _Block:
+class Block:
     """The drawn luck of up to BLOCK people. ``luck`` is days x channels x people, the rest per person."""
 
     first_person: int
@@ -171,7 +170,7 @@ class _Block:
 
 
 @dataclass
-class _Outcome:
+class Outcome:
     """Result of one replay of a block: cumulative hazard, who was ever touched, and, if recorded, when."""
 
     hazard: NDArray[np.float64]
@@ -186,7 +185,7 @@ def _stream(config: BehaviourConfig, block: int, purpose: int) -> np.random.Gene
     return np.random.Generator(np.random.Philox(key=[config.seed, block * 16 + purpose]))
 
 
-def _draw_block(config: BehaviourConfig, block: int) -> _Block:
+def draw_block(config: BehaviourConfig, block: int) -> Block:
     first = block * BLOCK
     size = min(BLOCK, config.people - first)
     count = len(config.channels)
@@ -202,9 +201,11 @@ def _draw_block(config: BehaviourConfig, block: int) -> _Block:
     rate = np.array([channel.rate for channel in config.channels])[:, None]
     pull = np.array([channel.intent for channel in config.channels])[:, None]
     outside = rate * np.exp(pull * intent + affinity)
+    if config.activity_sd:
+        outside *= np.exp(config.activity_sd * _stream(config, block, 4).standard_normal(BLOCK)[:size])
     hazard = config.base_hazard * np.exp(config.intent_hazard * intent)
     luck = _stream(config, block, 1).random((config.days, count, BLOCK), dtype=np.float32)
-    return _Block(
+    return Block(
         first_person=first,
         size=size,
         luck=luck[:, :, :size],
@@ -218,13 +219,13 @@ def _draw_block(config: BehaviourConfig, block: int) -> _Block:
     )
 
 
-def _replay(
+def replay(
     config: BehaviourConfig,
-    block: _Block,
+    block: Block,
     active: Iterable[int],
     who: Index | None = None,
     record: bool = False,
-) -> _Outcome:
+) -> Outcome:
     """Live through all days with the channels ``active`` (positions), for the people ``who`` of the block.
 
     Sums run channel by channel instead of through a matrix product: adding an absent channel's exact zero changes no
@@ -254,16 +255,18 @@ def _replay(
 
     exposure = {c: np.zeros(size, np.float32) for c in exposed}
     trace = {c: np.zeros(size, np.float32) for c in tracked}
+    delayed = {c: [np.zeros(size, bool)] * config.channels[c].delay_days for c in exposed}
     last_visit = np.full(size, -(10**6), np.int32)
     total = np.zeros(size)
     hazard = np.zeros(size)
-    outcome = _Outcome(hazard=total, touched=np.zeros((len(config.channels), size), bool))
+    outcome = Outcome(hazard=total, touched=np.zeros((len(config.channels), size), bool))
     if record:
         outcome.conversion_day = np.full((config.max_conversions, size), -1, np.int64)
 
     for day in range(config.days):
         inside = (start <= day) & (day < end)
         any_inside = bool(inside.any())
+        season = np.sin(2.0 * np.pi * day / config.season_days)
         touched_today: dict[int, NDArray[np.bool_]] = {}
         for c in active:
             channel = config.channels[c]
@@ -272,6 +275,10 @@ def _replay(
                 chance = chance + probability * trace[cause]
             if channel.hazard_driven:
                 chance = chance + np.float32(channel.hazard_driven) * hazard.astype(np.float32)
+            if config.season_rate:
+                chance = chance * np.float32(np.exp(config.season_rate * season))
+            if channel.flight_days and (day // channel.flight_days + c) % 2:
+                chance = np.zeros(size, np.float32)
             touched = block.luck[day, c, rows] < chance
             if channel.needs_visit_days:
                 touched &= day - last_visit <= channel.needs_visit_days
@@ -292,7 +299,8 @@ def _replay(
         presence: dict[int, NDArray[np.float64]] = {}
         for c in exposed:
             channel = config.channels[c]
-            exposure[c] = exposure[c] * decay[c] + touched_today[c]
+            delayed[c] = [*delayed[c], touched_today[c]]
+            exposure[c] = exposure[c] * decay[c] + delayed[c].pop(0)
             level = exposure[c].astype(np.float64)
             if c in paired:
                 presence[c] = -np.expm1(-level)
@@ -302,6 +310,8 @@ def _replay(
         for a, b, effect in pairs:
             lift += effect * presence[a] * presence[b]
         base = np.where(inside, hazard_in, hazard_out) if any_inside else hazard_out
+        if config.season_hazard:
+            base = base * np.exp(config.season_hazard * season)
         hazard = base * (np.exp(lift) if config.link == "log" else np.maximum(1.0 + lift, 0.0))
         if outcome.conversion_day is not None:
             crossed = (clock > total) & (clock <= total + hazard)
@@ -320,7 +330,7 @@ def _active_positions(config: BehaviourConfig, active_channels: Iterable[str] | 
     return [c for c, name in enumerate(config.channel_names) if name in wanted]
 
 
-def _block_count(config: BehaviourConfig) -> int:
+def block_count(config: BehaviourConfig) -> int:
     return -(-config.people // BLOCK)
 
 
@@ -328,8 +338,8 @@ def _block_journeys(
     config: BehaviourConfig, number: int, active: list[int]
 ) -> tuple[tuple[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]:
     """Touches (person, time, channel position) and conversions (person, time) of one block."""
-    block = _draw_block(config, number)
-    outcome = _replay(config, block, active, record=True)
+    block = draw_block(config, number)
+    outcome = replay(config, block, active, record=True)
     assert outcome.conversion_day is not None
     count = len(config.channels)
     hours = _stream(config, number, 2).random((config.days, count, BLOCK), dtype=np.float32)
@@ -388,7 +398,7 @@ def simulate(config: BehaviourConfig, active_channels: Iterable[str] | None = No
     """
     active = _active_positions(config, active_channels)
     touches, conversions = zip(
-        *(_block_journeys(config, number, active) for number in range(_block_count(config))), strict=True
+        *(_block_journeys(config, number, active) for number in range(block_count(config))), strict=True
     )
     person, time, channel = (np.concatenate(parts) for parts in zip(*touches, strict=True))
     who, when = (np.concatenate(parts) for parts in zip(*conversions, strict=True))
@@ -397,280 +407,3 @@ def simulate(config: BehaviourConfig, active_channels: Iterable[str] | None = No
         touches=pd.DataFrame({"person": person.astype(np.int64), "time": time, "channel": names.astype(str)}),
         conversions=pd.DataFrame({"person": who.astype(np.int64), "time": when}),
     )
-
-
-def _expected_conversions(config: BehaviourConfig, hazard: NDArray[np.float64]) -> NDArray[np.float64]:
-    """E[min(N, max_conversions)] with N Poisson(hazard): the exponential clock integrated out, so v(S) has no clock noise."""
-    expected = -np.expm1(-hazard)
-    for k in range(1, config.max_conversions):
-        expected = expected + poisson.sf(k, hazard)
-    return expected
-
-
-def _masks_below(mask: int) -> Iterator[int]:
-    below = mask
-    while True:
-        yield below
-        if below == 0:
-            return
-        below = (below - 1) & mask
-
-
-def coalition_values(config: BehaviourConfig, realised: bool = False) -> NDArray[np.float64]:
-    """v(S) for every coalition: conversions with only the channels of S. Index = bit mask over config order.
-
-    A person whom the full world touches through the channels A lives the same life under S as under S ∩ A, because
-    switching channels off only ever removes touches. So each person is replayed 2^|A| times instead of 2^n (measured:
-    about a tenth of the work). Where a negative effect meets hazard-driven touches that is not so, and A is everything.
-
-    Args:
-        realised: count the clock's actual conversions instead of their expectation.
-
-    Raises:
-        ValueError: more than 10 channels.
-    """
-    count = len(config.channels)
-    if count > MAX_PLAYERS:
-        raise ValueError(f"exact truth replays 2^n coalitions: at most {MAX_PLAYERS} channels, got {count}")
-    negative = any(c.effect < 0 for c in config.channels) or any(s.effect < 0 for s in config.synergies)
-    inhibits = any(t.probability < 0 for t in config.triggers)
-    monotone = not inhibits and not (negative and any(c.hazard_driven for c in config.channels))
-    bits = 1 << np.arange(count)
-    values = np.zeros(1 << count)
-    for number in range(_block_count(config)):
-        block = _draw_block(config, number)
-
-        def worth(hazard: NDArray[np.float64], who: Index, block: _Block = block) -> NDArray[np.float64]:
-            if realised:
-                return (block.clock[:, who] <= hazard).sum(axis=0).astype(np.float64)
-            return _expected_conversions(config, hazard)
-
-        everyone = np.arange(block.size)
-        full = _replay(config, block, range(count))
-        reached = (full.touched * bits[:, None]).sum(axis=0) if monotone else np.full(block.size, (1 << count) - 1)
-        by_reach: dict[int, dict[int, float]] = {int(mask): {} for mask in np.unique(reached)}
-        needed = sorted({below for mask in by_reach for below in _masks_below(mask)})
-        for mask in needed:
-            who = everyone[(reached & mask) == mask]
-            active = [c for c in range(count) if mask >> c & 1]
-            value = worth(_replay(config, block, active, who).hazard, who)
-            sums = np.bincount(reached[who], weights=value, minlength=1 << count)
-            for reach in np.unique(reached[who]):
-                by_reach[int(reach)][mask] = float(sums[reach])
-        for reach, table in by_reach.items():
-            lookup = np.zeros(1 << count)
-            lookup[list(table)] = list(table.values())
-            values += lookup[np.arange(1 << count) & reach]
-    return values
-
-
-def shapley_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shapley value of a game given as 2^n coalition values indexed by bit mask (Shapley 1953)."""
-    count = int(np.log2(len(values)))
-    masks = np.arange(1 << count)
-    size = np.array([int(m).bit_count() for m in masks])
-    weight = np.array([factorial(s) * factorial(count - s - 1) / factorial(count) for s in range(count)])
-    result = np.zeros(count)
-    for player in range(count):
-        without = masks[(masks >> player & 1) == 0]
-        result[player] = np.sum(weight[size[without]] * (values[without | 1 << player] - values[without]))
-    return result
-
-
-def true_shapley(config: BehaviourConfig, realised: bool = False) -> pd.DataFrame:
-    """What each channel truly caused: columns channel, conversions, share.
-
-    ``conversions`` sum to v(all channels) - v(none); ``share`` is of that sum (0 where nothing was caused). Channels come
-    in config order.
-    """
-    caused = shapley_of(coalition_values(config, realised=realised))
-    total = caused.sum()
-    share = caused / total if abs(total) > 1e-12 else np.zeros_like(caused)
-    return pd.DataFrame({"channel": list(config.channel_names), "conversions": caused, "share": share})
-
-
-def _plain_channels() -> tuple[Channel, ...]:
-    return (
-        Channel("Paid Search", rate=0.007, effect=2.0, half_life=4.0),
-        Channel("Paid Social", rate=0.009, effect=1.3, half_life=7.0),
-        Channel("Display", rate=0.009, effect=0.7, half_life=5.0),
-        Channel("Organic Search", rate=0.007, effect=1.2, half_life=5.0),
-        Channel("Email", rate=0.006, effect=1.6, half_life=3.0),
-        Channel("Referral", rate=0.004, effect=1.7, half_life=6.0),
-        Channel("Direct", rate=0.006),
-    )
-
-
-def _changed(channels: tuple[Channel, ...], **changes: dict[str, float | int]) -> tuple[Channel, ...]:
-    """Channels with fields replaced; keys are names with spaces as underscores."""
-    by_name = {name.replace("_", " "): fields for name, fields in changes.items()}
-    return tuple(replace(c, **by_name[c.name]) if c.name in by_name else c for c in channels)  # type: ignore[arg-type]
-
-
-def _plain(people: int = 60_000, days: int = 90, seed: int = 1) -> BehaviourConfig:
-    """Touches at random, effects as they are."""
-    return BehaviourConfig(_plain_channels(), name="plain", people=people, days=days, seed=seed)
-
-
-def _intent_confounded(people: int = 60_000, days: int = 90, seed: int = 2) -> BehaviourConfig:
-    """Whoever is about to buy anyway searches more: search looks better than it is, social looks worse."""
-    channels = _changed(
-        _plain_channels(),
-        Paid_Search={"intent": 1.3, "effect": 1.0, "rate": 0.003},
-        Organic_Search={"intent": 1.3, "effect": 0.4, "rate": 0.003},
-        Direct={"intent": 1.3, "rate": 0.003},
-        Email={"intent": 0.4},
-        Paid_Social={"effect": 1.8},
-        Display={"effect": 1.0},
-    )
-    return BehaviourConfig(
-        channels, name="intent_confounded", people=people, days=days, seed=seed,
-        base_hazard=0.0002, intent_sd=0.8, episode_share=0.3, episode_boost=1.5,
-    )  # fmt: skip
-
-
-def _retargeting(people: int = 60_000, days: int = 90, seed: int = 3) -> BehaviourConfig:
-    """Display and e-mail reach only people who visited lately, so they follow interest instead of making it."""
-    channels = _changed(
-        _plain_channels(),
-        Display={"needs_visit_days": 7, "rate": 0.12, "effect": 0.3},
-        Email={"needs_visit_days": 30, "rate": 0.03, "effect": 0.9},
-        Paid_Search={"intent": 0.5},
-    )
-    return BehaviourConfig(
-        channels, name="retargeting", people=people, days=days, seed=seed, intent_sd=0.5, episode_share=0.2
-    )
-
-
-def _demand_harvesting(people: int = 60_000, days: int = 90, seed: int = 4) -> BehaviourConfig:
-    """Social and display make the demand; brand search and direct visits collect the applause."""
-    channels = _changed(
-        _plain_channels(),
-        Paid_Search={"rate": 0.003, "effect": 0.1, "intent": 0.3, "hazard_driven": 8.0, "closing": 0.15},
-        Organic_Search={"rate": 0.003, "effect": 0.1, "intent": 0.3, "hazard_driven": 5.0, "closing": 0.10},
-        Direct={"rate": 0.003, "intent": 0.3, "hazard_driven": 8.0, "closing": 0.20},
-        Paid_Social={"effect": 1.8, "rate": 0.012},
-        Display={"effect": 1.4, "rate": 0.010},
-    )
-    triggers = tuple(
-        Trigger(cause, channel, probability)
-        for cause in ("Paid Social", "Display", "Referral")
-        for channel, probability in (("Paid Search", 0.07), ("Organic Search", 0.05), ("Direct", 0.07))
-    )
-    return BehaviourConfig(
-        channels,
-        name="demand_harvesting",
-        people=people,
-        days=days,
-        seed=seed,
-        intent_sd=0.5,
-        triggers=triggers,
-    )
-
-
-def _synergy(people: int = 60_000, days: int = 90, seed: int = 5) -> BehaviourConfig:
-    """Two channels do together what neither does alone."""
-    channels = _changed(_plain_channels(), Paid_Social={"effect": 0.5}, Email={"effect": 0.5}, Display={"effect": 0.3})
-    synergies = (Synergy("Paid Social", "Paid Search", 5.0), Synergy("Display", "Email", 5.0))
-    return BehaviourConfig(channels, name="synergy", people=people, days=days, seed=seed, synergies=synergies)
-
-
-def _long_memory(people: int = 60_000, days: int = 90, seed: int = 6) -> BehaviourConfig:
-    """Some channels work for weeks, others for a day or two."""
-    channels = _changed(
-        _plain_channels(),
-        Paid_Social={"half_life": 40.0, "effect": 0.8},
-        Display={"half_life": 30.0, "effect": 0.5},
-        Referral={"half_life": 45.0, "effect": 0.9},
-        Paid_Search={"half_life": 1.0},
-        Email={"half_life": 1.0},
-        Organic_Search={"half_life": 2.0},
-    )
-    return BehaviourConfig(channels, name="long_memory", people=people, days=days, seed=seed, base_hazard=0.0003)
-
-
-def _saturation(people: int = 60_000, days: int = 90, seed: int = 7) -> BehaviourConfig:
-    """Heavy channels whose second and third touch add next to nothing."""
-    channels = _changed(
-        _plain_channels(),
-        Display={"rate": 0.06, "saturation": 0.4, "effect": 1.2},
-        Paid_Social={"rate": 0.04, "saturation": 0.6, "effect": 1.2},
-        Email={"rate": 0.03, "saturation": 0.8, "effect": 1.2},
-        Referral={"saturation": 0.0},
-    )
-    return BehaviourConfig(
-        channels, name="saturation", people=people, days=days, seed=seed, base_hazard=0.0002, affinity_sd=0.8
-    )
-
-
-def random_mixture(seed: int, people: int = 60_000, days: int = 90) -> BehaviourConfig:
-    """A world nobody designed: six to eight channels, every mechanism on or off and of random strength."""
-    rng = np.random.Generator(np.random.Philox(key=[seed, 1 << 40]))
-    pool = [
-        "Paid Search",
-        "Paid Social",
-        "Display",
-        "Organic Search",
-        "Email",
-        "Referral",
-        "Organic Social",
-        "Direct",
-    ]
-    dropped = rng.permutation(len(pool) - 1)[: rng.integers(0, 3)]
-    names = [name for c, name in enumerate(pool) if c not in dropped]
-    confounded, harvest, retarget, chain = rng.random(4) < 0.6
-    pulled = rng.random(len(names)) < 0.5
-    channels = []
-    for c, name in enumerate(names):
-        harvester = harvest and name in ("Paid Search", "Organic Search", "Direct")
-        follower = retarget and name in ("Display", "Email")
-        effect = 0.0 if name == "Direct" else float(rng.uniform(0.2, 2.0))
-        rate = float(np.exp(rng.uniform(np.log(0.003), np.log(0.015))))
-        channels.append(
-            Channel(
-                name,
-                rate=float(rng.uniform(0.02, 0.1)) if follower else rate,
-                intent=float(rng.uniform(0.3, 1.2)) if confounded and pulled[c] else 0.0,
-                effect=effect * (0.2 if harvester or follower else 1.0),
-                half_life=float(np.exp(rng.uniform(np.log(1.0), np.log(35.0)))),
-                saturation=float(np.exp(rng.uniform(np.log(0.5), np.log(5.0)))),
-                needs_visit_days=int(rng.integers(5, 31)) if follower else 0,
-                hazard_driven=float(rng.uniform(2.0, 8.0)) if harvester else 0.0,
-                closing=float(rng.uniform(0.0, 0.2)) if harvester else 0.0,
-            )
-        )
-    triggers = tuple(
-        Trigger(cause, target, float(rng.uniform(0.02, 0.12)))
-        for cause in names
-        for target in names
-        if chain and cause != target and target in ("Paid Search", "Organic Search", "Direct") and rng.random() < 0.4
-    )
-    first, second = (str(name) for name in rng.choice([n for n in names if n != "Direct"], 2, replace=False))
-    synergies = (Synergy(first, second, float(rng.uniform(1.0, 5.0))),) if rng.random() < 0.4 else ()
-    return BehaviourConfig(
-        tuple(channels),
-        name=f"random_{seed}",
-        people=people,
-        days=days,
-        seed=10_000 + seed,
-        base_hazard=float(rng.uniform(0.00015, 0.0004)),
-        intent_sd=float(rng.uniform(0.3, 0.9)) if confounded else 0.0,
-        episode_share=float(rng.uniform(0.0, 0.4)) if confounded else 0.0,
-        episode_days=float(rng.uniform(5.0, 20.0)),
-        episode_boost=float(rng.uniform(0.8, 1.8)),
-        affinity_sd=float(rng.uniform(0.2, 0.9)),
-        triggers=triggers,
-        synergies=synergies,
-        link="log" if rng.random() < 0.7 else "linear",
-    )
-
-
-PRESETS: dict[str, Callable[..., BehaviourConfig]] = {
-    "plain": _plain,
-    "intent_confounded": _intent_confounded,
-    "retargeting": _retargeting,
-    "demand_harvesting": _demand_harvesting,
-    "synergy": _synergy,
-    "long_memory": _long_memory,
-    "saturation": _saturation,
-}

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from dlt_pipelines.sandbox import backend, world_crm, world_marketing, world_platforms, world_tools
-from dlt_pipelines.sandbox.behaviour import BehaviourConfig, Channel, Trigger, simulate, true_shapley
+from dlt_pipelines.sandbox.behaviour import BehaviourConfig, Channel, Trigger, simulate
+from dlt_pipelines.sandbox.counterfactual import true_shapley
 from dlt_pipelines.sandbox.world_faults import apply_faults
 from dlt_pipelines.sandbox.world_files import write_files
 from dlt_pipelines.sandbox.world_people import Population, build_population

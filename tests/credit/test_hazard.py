@@ -11,7 +11,9 @@ from attribution_platform.credit.hazard.people import HazardInputError
 from attribution_platform.credit.journeys import Conversions, Touches, build_journeys
 from attribution_platform.credit.paths import parse_paths
 from attribution_platform.credit.registry import CreditOptions, credit_view, run_models
-from dlt_pipelines.sandbox.behaviour import PRESETS, BehaviourConfig, Channel, Journeys, simulate, true_shapley
+from dlt_pipelines.sandbox.behaviour import BehaviourConfig, Channel, Journeys, simulate
+from dlt_pipelines.sandbox.causal_worlds import PRESETS
+from dlt_pipelines.sandbox.counterfactual import true_shapley
 
 QUICK = HazardOptions(people=12_000, max_people=3000, controls=15, draws=30)
 DAY = 86_400_000_000
