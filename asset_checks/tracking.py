@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import dagster as dg
 import pandas as pd
 
+from attribution_platform.monitoring.detect import LOW_VOLUME
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.settings import Settings
 from attribution_platform.transformation import WAREHOUSE_POOL
@@ -16,7 +17,7 @@ from attribution_platform.transformation import WAREHOUSE_POOL
 COVERAGE_MART = ["marts", "mart_attribution__coverage_weekly"]
 # The newest complete week of one metric, by segment.
 LATEST_WEEK = """
-    select segment, week_on, numerator, denominator, rate
+    select segment, week_on, numerator, denominator, rate, status
     from (
         select *, row_number() over (partition by segment order by week_on desc) as recency
         from marts.mart_attribution__coverage_weekly
@@ -45,22 +46,21 @@ class Verdict:
         return "; ".join(parts) or "all segments at or above the minimum"
 
 
-def judge_rates(latest: pd.DataFrame, minimum: float, min_volume: int) -> Verdict:
+def judge_rates(latest: pd.DataFrame, minimum: float) -> Verdict:
     """Compare each segment's rate with the minimum.
 
     Args:
-        latest: segment, denominator, rate; one row a segment.
+        latest: segment, rate, status; one row a segment. Of `insufficient volume` no verdict is given.
         minimum: lowest acceptable rate, 0 to 1.
-        min_volume: units below which no verdict is given.
     """
-    enough = latest["denominator"] >= min_volume
+    enough = latest["status"] != LOW_VOLUME
     low = latest[enough & (latest["rate"] < minimum)]["segment"]
     thin = latest[~enough]["segment"]
     return Verdict(passed=low.empty and thin.empty and not latest.empty, low=tuple(low), thin=tuple(thin))
 
 
-def _result(latest: pd.DataFrame, minimum: float, min_volume: int) -> dg.AssetCheckResult:
-    verdict = judge_rates(latest, minimum, min_volume)
+def _result(latest: pd.DataFrame, minimum: float) -> dg.AssetCheckResult:
+    verdict = judge_rates(latest, minimum)
     sample = latest.assign(week_on=latest["week_on"].astype(str)).round(4)
     return dg.AssetCheckResult(
         passed=verdict.passed,
@@ -68,7 +68,6 @@ def _result(latest: pd.DataFrame, minimum: float, min_volume: int) -> dg.AssetCh
         description=verdict.sentence if len(latest) else "no complete week yet",
         metadata={
             "minimum": minimum,
-            "min_volume": min_volume,
             "latest_week": dg.MetadataValue.md(sample.to_markdown(index=False) or "no rows"),
         },
     )
@@ -84,7 +83,7 @@ def build_tracking_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     )
     def click_ids_are_captured(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
         latest = warehouse.query(LATEST_WEEK.format(metric="click_id_capture", segment_type="platform"))
-        return _result(latest, thresholds.click_id_capture_min, thresholds.min_volume)
+        return _result(latest, thresholds.click_id_capture_min)
 
     @dg.asset_check(
         asset=COVERAGE_MART,
@@ -93,6 +92,6 @@ def build_tracking_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     )
     def conversions_have_touches(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
         latest = warehouse.query(LATEST_WEEK.format(metric="behavioural_coverage", segment_type="all"))
-        return _result(latest, thresholds.behavioural_coverage_min, thresholds.min_volume)
+        return _result(latest, thresholds.behavioural_coverage_min)
 
     return [click_ids_are_captured, conversions_have_touches]

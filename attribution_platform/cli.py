@@ -3,14 +3,14 @@
 Heavy imports happen inside the commands: `attribution --help` must not pay for Dagster, dbt and dlt (about 6 s together).
 """
 
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from attribution_platform import drift_commands
 from attribution_platform.environment import switch_telemetry_off
+from attribution_platform.terminal import ConfigOption, console, errors, fail
 
 switch_telemetry_off()
 
@@ -20,17 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Open marketing attribution: from raw vendor data to credited channels.",
 )
-# A pipe has no width of its own, and a table folded at 80 columns cannot be read.
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-errors = Console(stderr=True, soft_wrap=True)
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default ./attribution.toml.")]
-
-
-def fail(message: str, code: int = 2) -> NoReturn:
-    """Say what is wrong in one plain message and leave."""
-    errors.print(f"error: {message}", markup=False, highlight=False)
-    raise typer.Exit(code)
+app.add_typer(drift_commands.app, name="drift")
 
 
 @app.command()
@@ -178,26 +168,6 @@ def classify(
             own_domains=list(chosen.project.own_domains),
         )
     except (SettingsError, ClassifyInputError) as error:
-        fail(str(error))
-    console.print(str(summary), markup=False, highlight=False)
-
-
-@app.command()
-def drift(
-    in_path: Annotated[
-        Path, typer.Option("--in", help="CSV or Parquet: metric, segment, date, numerator, denominator.")
-    ],
-    out_path: Annotated[Path, typer.Option("--out", help="Signals: one row an alarm, or why there is none.")],
-    phases: Annotated[
-        Path | None, typer.Option(help="Baselines you accept: metric, segment, phase_start_on; `*` for any.")
-    ] = None,
-) -> None:
-    """Judge daily counts of your own with the platform's drift detection: try thresholds on history first."""
-    from attribution_platform.drift import DriftInputError, DriftOptions, drift_file
-
-    try:
-        summary = drift_file(in_path, out_path, DriftOptions(phases=phases))
-    except DriftInputError as error:
         fail(str(error))
     console.print(str(summary), markup=False, highlight=False)
 

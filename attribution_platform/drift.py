@@ -17,12 +17,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from attribution_platform.credit_input import CreditInputError, Table, read_table
-from attribution_platform.monitoring.detect import ALARM, SIGNAL, DetectOptions, DuplicateDayError, detect
+from attribution_platform.monitoring.detect import (
+    ALARM,
+    ALL,
+    ANY,
+    SIGNAL,
+    DetectOptions,
+    DuplicateDayError,
+    detect,
+    segment_label,
+)
 
 __all__ = ["DriftInputError", "DriftOptions", "DriftSummary", "drift_file"]
 
-ALL = "all"
-ANY = "*"
 DATE_COLUMNS = ("first_bad_on", "recovered_on", "date")
 SHOWN_ALARMS = 20
 DECIMALS = 6
@@ -158,14 +165,10 @@ def _segments(table: Table, missing: str = ALL) -> pd.Categorical:
     if table.has("segment_type"):
         kinds, kind_names = table.text("segment_type", required=False)
         pairs, codes = np.unique(kinds * len(names) + codes, return_inverse=True)
-        labels = [_label(kind_names[pair // len(names)], labels[pair % len(names)]) for pair in pairs]
+        labels = [segment_label(kind_names[pair // len(names)], labels[pair % len(names)]) for pair in pairs]
     distinct = sorted(set(labels))
     place = np.array([distinct.index(label) for label in labels], dtype=np.int64)
     return pd.Categorical.from_codes(place[codes], categories=pd.Index(distinct, dtype=object))
-
-
-def _label(kind: str, segment: str) -> str:
-    return segment if kind in ("", ALL, ANY) else f"{kind}={segment}"
 
 
 def _read_phases(path: Path) -> pd.DataFrame:

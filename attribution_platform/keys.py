@@ -12,6 +12,7 @@ RAW_PREFIX = "raw_"
 ENRICHMENT = "enrichment"
 CREDIT = "credit"
 ALERTS = "alerts"
+MONITORING = "monitoring"
 SERVING = "serving"
 
 

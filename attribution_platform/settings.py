@@ -155,11 +155,49 @@ class ChannelRule(_Section):
         return self
 
 
+class MetricThresholds(_Section):
+    """How one metric is judged; what is not given is as for every metric. Meanings: monitoring.cusum.CusumOptions."""
+
+    k: Annotated[float, Field(gt=0)] | None = None
+    h: Annotated[float, Field(gt=0)] | None = None
+    point: Annotated[float, Field(gt=0)] | None = None
+    baseline_days: Annotated[int, Field(ge=14)] | None = None
+    min_baseline_days: Annotated[int, Field(ge=14)] | None = None
+    min_volume: Annotated[float, Field(gt=0)] | None = None
+
+
 class Thresholds(_Section):
     click_id_capture_min: Annotated[float, Field(ge=0, le=1)] = 0.5
     behavioural_coverage_min: Annotated[float, Field(ge=0, le=1)] = 0.5
-    # Fewer units than this in the window: "insufficient volume", never green (EVIDENCE: below ~10 a day nothing is fast).
-    min_volume: Annotated[int, Field(ge=1)] = 10
+    # Units a day, in every table and every check: of a day its own, of a week or a baseline the mean. With fewer the answer is
+    # "insufficient volume", never green; below ten a day no scheme was fast.
+    min_volume: Annotated[float, Field(gt=0)] = 10
+    k: Annotated[float, Field(gt=0)] = 1.0
+    h: Annotated[float, Field(gt=0)] = 4.0
+    point: Annotated[float, Field(gt=0)] = 4.5
+    baseline_days: Annotated[int, Field(ge=14)] = 84
+    min_baseline_days: Annotated[int, Field(ge=14)] = 28
+    # Whole days before today that are still coming in and are not judged; today itself never is.
+    settling_days: Annotated[int, Field(ge=0, le=14)] = 0
+    metrics: dict[str, MetricThresholds] = Field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        # Settings are cache keys, and a mapping has no hash of its own.
+        return hash(self.model_dump_json())
+
+    def of(self, metric: str) -> dict[str, float]:
+        """Settings of one metric, its own before everybody's; the names are those of `CusumOptions`."""
+        own = self.metrics.get(metric, MetricThresholds()).model_dump(exclude_none=True)
+        return {name: own.get(name, getattr(self, name)) for name in MetricThresholds.model_fields}
+
+    @model_validator(mode="after")
+    def _usable(self) -> "Thresholds":
+        for metric in ("", *self.metrics):
+            own = self.of(metric)
+            if own["min_baseline_days"] > own["baseline_days"]:
+                where = f"metrics.{metric}: " if metric else ""
+                raise ValueError(f"{where}min_baseline_days must not exceed baseline_days")
+        return self
 
 
 class Alerts(_Section):
@@ -299,6 +337,11 @@ class Settings(BaseSettings):
             "conversions": [conversion.model_dump(exclude_none=True) for conversion in self.conversions],
             "channel_rules": [rule.model_dump(exclude_none=True) for rule in self.channel_rules],
             "min_volume": self.alerts.thresholds.min_volume,
+            "min_volumes": {
+                metric: own.min_volume
+                for metric, own in sorted(self.alerts.thresholds.metrics.items())
+                if own.min_volume is not None
+            },
             "identity_ip_window_enabled": self.attribution.identity_ip_window,
         }
 

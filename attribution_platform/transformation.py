@@ -47,7 +47,12 @@ class Translator(DagsterDbtTranslator):
         if node["resource_type"] == "source":
             return spec
         folders = node["fqn"][1:-1] if node["resource_type"] == "model" else ["staging"]
-        kept = [dep for dep in spec.deps if not self._is_off(dep.asset_key)]
+        states = {
+            dg.AssetKey(keys.table_key(source["schema"], source["name"]))
+            for source in manifest["sources"].values()
+            if source["config"].get("meta", {}).get("state")
+        }
+        kept = [dep for dep in spec.deps if not self._is_off(dep.asset_key) and dep.asset_key not in states]
         return spec.replace_attributes(
             group_name=keys.group_of_model(folders),
             owners=["team:attribution"],

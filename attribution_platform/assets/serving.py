@@ -65,6 +65,8 @@ def build_serving_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             ["marts", "mart_attribution__artifact_daily"],
             ["marts", "mart_attribution__coverage_weekly"],
             ["core", "canonical_users"],
+            [keys.MONITORING, "drift_signals"],
+            [keys.MONITORING, "chart_phase"],
             [keys.SERVING, "coverage_charts"],
             [keys.SERVING, "report"],
         ],

@@ -4,7 +4,7 @@ Pure: frames in, frame out. Every series ends in at least one row: its alarms, o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from attribution_platform.monitoring.baseline import Bools, Floats, Ints
 from attribution_platform.monitoring.cusum import CusumOptions, Panel, Scan, scan
 from attribution_platform.monitoring.xmr import RUN_LENGTH, xmr_chart
 
-__all__ = ["SIGNAL_COLUMNS", "DetectOptions", "DuplicateDayError", "detect"]
+__all__ = ["FINE_CUTS", "SIGNAL_COLUMNS", "DetectOptions", "DuplicateDayError", "detect", "segment_label"]
 
 SIGNAL_COLUMNS = (
     "metric",
@@ -37,7 +37,17 @@ LOW_VOLUME, SHORT_HISTORY, STALE = "insufficient volume", "insufficient history"
 RECENT_DAYS = 28
 STALE_AFTER_DAYS = 7
 FEWEST_WEEKS = 8
-ANY = "*"
+ANY, ALL = "*", "all"
+# Cuts with many values. Judged like the others, some 350 of them would call wolf 40 times a year; two sigmas more on the sum
+# make a false alarm e^(2k·2) = 55 times rarer, and a page that lost its click ids is far beyond that the same day.
+FINE_CUTS = frozenset({"landing_page", "browser", "device", "country", "channel"})
+FINE_EXTRA_H = 2.0
+FINE_EXTRA_POINT = 1.5
+
+
+def segment_label(kind: str, segment: str) -> str:
+    """One text for a cut and its value: `browser=Safari`; `all` and other totals stay as they are."""
+    return segment if kind in ("", ALL, ANY) else f"{kind}={segment}"
 
 
 class DuplicateDayError(ValueError):
@@ -62,6 +72,13 @@ class DetectOptions:
     default: CusumOptions = field(default_factory=CusumOptions)
     metrics: Mapping[str, CusumOptions] = field(default_factory=dict)
     weekly_chart: bool = False
+
+    def of(self, metric: str, segment: str) -> CusumOptions:
+        """Settings of one series; one of a fine cut (`browser=Safari`) needs more evidence."""
+        chosen = self.metrics.get(metric, self.default)
+        if segment.partition("=")[0] not in FINE_CUTS:
+            return chosen
+        return replace(chosen, h=chosen.h + FINE_EXTRA_H, point=chosen.point + FINE_EXTRA_POINT)
 
 
 @dataclass(frozen=True)
@@ -104,7 +121,7 @@ def detect(frame: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | N
         own = slice(series.start[i], series.stop[i])
         kept = np.flatnonzero(usable[own]) + series.start[i]
         edges = [0, *(int(np.searchsorted(series.day[kept], cut)) for cut in cuts)]
-        chosen = options.metrics.get(series.metrics[i], options.default)
+        chosen = options.of(series.metrics[i], series.segments[i])
         for j in range(len(edges) - 1):
             is_last = j == len(edges) - 2
             length = edges[j + 1] - edges[j]

@@ -48,6 +48,10 @@ class Warehouse(Protocol):
         """Write a whole table in one transaction. `types` maps column to SQL type and fixes the order."""
         ...
 
+    def append_rows(self, schema: str, table: str, frame: pd.DataFrame, types: dict[str, str]) -> None:
+        """Add rows to a table in one transaction, making it if need be: for what must never be overwritten."""
+        ...
+
     def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:
         """Some rows of a table, raw ones included; None when the table does not exist yet."""
         ...
@@ -133,15 +137,24 @@ class DuckDBWarehouse(dg.ConfigurableResource):
             return connection.sql(sql).df()
 
     def replace_table(self, schema: str, table: str, frame: pd.DataFrame, types: dict[str, str]) -> None:
+        self._write(schema, table, frame, types, keep=False)
+
+    def append_rows(self, schema: str, table: str, frame: pd.DataFrame, types: dict[str, str]) -> None:
+        self._write(schema, table, frame, types, keep=True)
+
+    def _write(self, schema: str, table: str, frame: pd.DataFrame, types: dict[str, str], keep: bool) -> None:
         columns = ", ".join(f"cast({_identifier(name)} as {kind}) as {name}" for name, kind in types.items())
+        name = f"{_identifier(schema)}.{_identifier(table)}"
         with self.connection() as connection:
             connection.register("incoming", frame[list(types)])
             connection.execute("begin")
             try:
-                connection.execute(f"create schema if not exists {_identifier(schema)}")
-                connection.execute(
-                    f"create or replace table {schema}.{_identifier(table)} as select {columns} from incoming"
-                )
+                connection.execute(f"create schema if not exists {schema}")
+                if keep:
+                    connection.execute(f"create table if not exists {name} as select {columns} from incoming limit 0")
+                    connection.execute(f"insert into {name} by name select {columns} from incoming")
+                else:
+                    connection.execute(f"create or replace table {name} as select {columns} from incoming")
                 connection.execute("commit")
             except duckdb.Error:
                 connection.execute("rollback")
@@ -246,7 +259,29 @@ class SnowflakeWarehouse(dg.ConfigurableResource):
             return pd.DataFrame(cursor.fetchall(), columns=[column[0].lower() for column in cursor.description])
 
     def replace_table(self, schema: str, table: str, frame: pd.DataFrame, types: dict[str, str]) -> None:
-        """Stage a Parquet file and load it: one statement whatever the number of rows, and no executemany."""
+        # Readers see the old table until this one statement.
+        self._load(
+            schema,
+            table,
+            frame,
+            types,
+            f"create or replace table {schema}.{table} as select * from {schema}.{table}__new",
+        )
+
+    def append_rows(self, schema: str, table: str, frame: pd.DataFrame, types: dict[str, str]) -> None:
+        definition = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        names = ", ".join(types)
+        self._load(
+            schema,
+            table,
+            frame,
+            types,
+            f"create table if not exists {schema}.{table} ({definition})",
+            f"insert into {schema}.{table} ({names}) select {names} from {schema}.{table}__new",
+        )
+
+    def _load(self, schema: str, table: str, frame: pd.DataFrame, types: dict[str, str], *then: str) -> None:
+        """Stage a Parquet file and load it beside the table: one statement whatever the number of rows, and no executemany."""
         columns = ", ".join(f"$1:{_identifier(name)}::{kind} as {name}" for name, kind in types.items())
         with self.connection() as connection, tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{_identifier(table)}.parquet"
@@ -261,8 +296,8 @@ class SnowflakeWarehouse(dg.ConfigurableResource):
                 f"copy into {schema}.{table}__new from (select {columns} from @{schema}.stage_{table}/{file.name}) "
                 "file_format = (type = parquet)"
             )
-            # Readers see the old table until this one statement.
-            cursor.execute(f"create or replace table {schema}.{table} as select * from {schema}.{table}__new")
+            for statement in then:
+                cursor.execute(statement)
             cursor.execute(f"drop table {schema}.{table}__new")
 
     def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:

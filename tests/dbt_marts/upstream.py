@@ -382,7 +382,7 @@ def make_layer(folder: Path) -> Layer:
     shutil.copytree(PROJECT / "tests" / "marts", folder / "tests" / "marts")
     shutil.copytree(PROJECT / "tests" / "generic", folder / "tests" / "generic")
     (folder / "seeds").mkdir()
-    for name in ("_marts_seeds.yml", "platforms.csv", "campaign_products.csv", "chart_phase.csv"):
+    for name in ("_marts_seeds.yml", "platforms.csv", "campaign_products.csv"):
         (folder / "seeds" / name).symlink_to(PROJECT / "seeds" / name)
     stubs = folder / "models" / "staging"
     stubs.mkdir()

@@ -40,3 +40,16 @@
         cast({{ volume }} as {{ type_of("double") }}) as volume
     from {{ from_clause }}
 {%- endmacro %}
+
+{#- Units a day below which a metric is not judged, as in attribution.toml. -#}
+{% macro min_volume(metric) -%}
+    {%- set own = var("min_volumes", {}) -%}
+    {%- if own -%}
+        case
+            {{ metric }}
+            {%- for name, least in own.items() %} when '{{ name }}' then {{ least }}{% endfor %}
+            else {{ var("min_volume") }}
+        end
+    {%- else -%} {{ var("min_volume") }}
+    {%- endif -%}
+{%- endmacro %}

@@ -56,5 +56,5 @@ select
     denominator,
     {{ ratio("numerator", "denominator") }} as rate,
     volume,
-    case when volume < {{ var("min_volume") }} then 'insufficient volume' else 'ok' end as status
+    case when volume < {{ min_volume("metric") }} then 'insufficient volume' else 'ok' end as status
 from folded

@@ -1,6 +1,6 @@
 {#- Process-behaviour charts people read, complete weeks only: natural limits are mean ± 2.66 × mean moving range (Wheeler),
-    refined up to the 24th week of a phase and then frozen. A rolling window would swallow the very fault it should show. A new
-    phase is a row of seeds/chart_phase.csv, made by a person with a reason. -#}
+    refined up to the 24th week of a phase and then frozen. A rolling window would swallow the very fault it should show. Phases
+    and frozen limits are remembered in monitoring.chart_phase, so that history restated later does not move them. -#}
 {%- set fewest_points = 8 -%}
 {%- set frozen_after = 24 -%}
 {%- set long_run = 8 -%}
@@ -39,7 +39,8 @@ with
             case
                 when kind = 'count' then numerator else {{ ratio("numerator", "denominator") }}
             end as charted,
-            coalesce(volume >= {{ var("min_volume") }}, true) as has_volume
+            -- The threshold is units a day, and a day without a row has none.
+            coalesce(volume >= 7 * {{ min_volume("metric") }}, true) as has_volume
         from weeks
     ),
 
@@ -50,10 +51,13 @@ with
             valued.segment,
             valued.week_on,
             cast({{ week_start("phases.phase_start_on") }} as date) as phase_on,
-            phases.reason
+            phases.reason,
+            phases.centre as frozen_centre,
+            phases.mean_moving_range as frozen_moving_range,
+            phases.baseline_points as frozen_points
         from valued
         inner join
-            {{ ref("chart_phase") }} as phases
+            {{ ref("int_coverage__chart_phases") }} as phases
             on phases.metric in (valued.metric, '*')
             and phases.segment_type in (valued.segment_type, '*')
             and phases.segment in (valued.segment, '*')
@@ -65,7 +69,10 @@ with
                     phases.phase_start_on desc,
                     case when phases.metric = '*' then 1 else 0 end,
                     case when phases.segment_type = '*' then 1 else 0 end,
-                    case when phases.segment = '*' then 1 else 0 end
+                    case when phases.segment = '*' then 1 else 0 end,
+                    case when phases.centre is null then 1 else 0 end,
+                    phases.decided_at,
+                    phases.reason
             )
             = 1
     ),
@@ -78,6 +85,9 @@ with
                 min(valued.week_on) over (partition by valued.metric, valued.segment_type, valued.segment)
             ) as phase_on,
             coalesce(begun.reason, 'first complete week') as phase_reason,
+            begun.frozen_centre,
+            begun.frozen_moving_range,
+            begun.frozen_points,
             lag(valued.charted) over (
                 partition by valued.metric, valued.segment_type, valued.segment order by valued.week_on
             ) as previous
@@ -97,6 +107,9 @@ with
             week_on,
             phase_on,
             charted,
+            frozen_centre,
+            frozen_moving_range,
+            frozen_points,
             row_number() over (partition by {{ chart }}, phase_on order by week_on) as point_number,
             abs(
                 charted - lag(charted) over (partition by {{ chart }}, phase_on order by week_on)
@@ -117,22 +130,12 @@ with
         group by {{ chart }}, phase_on
     ),
 
-    sided as (
+    limited as (
         select
             points.*,
-            limits.baseline_points,
-            limits.centre,
-            limits.mean_moving_range,
-            limits.centre - 2.66 * limits.mean_moving_range as lower_limit,
-            limits.centre + 2.66 * limits.mean_moving_range as upper_limit,
-            -- Equal rates differ in their last bits from their own mean; that is no side.
-            case
-                when points.charted > limits.centre + 1e-8
-                then 1
-                when points.charted < limits.centre - 1e-8
-                then -1
-                else 0
-            end as side
+            coalesce(points.frozen_points, limits.baseline_points) as baseline_points,
+            coalesce(points.frozen_centre, limits.centre) as centre,
+            coalesce(points.frozen_moving_range, limits.mean_moving_range) as mean_moving_range
         from points
         inner join
             limits
@@ -140,6 +143,16 @@ with
             and points.segment_type = limits.segment_type
             and points.segment = limits.segment
             and points.phase_on = limits.phase_on
+    ),
+
+    sided as (
+        select
+            *,
+            centre - 2.66 * mean_moving_range as lower_limit,
+            centre + 2.66 * mean_moving_range as upper_limit,
+            -- Equal rates differ in their last bits from their own mean; that is no side.
+            case when charted > centre + 1e-8 then 1 when charted < centre - 1e-8 then -1 else 0 end as side
+        from limited
     ),
 
     turned as (
