@@ -1,6 +1,15 @@
 {{ config(schema="intermediate") }}
 -- Phases of the weekly charts as people and past runs decided them; none before the first run.
-select metric, segment_type, segment, phase_start_on, reason, decided_at, centre, mean_moving_range, baseline_points
+select
+    metric,
+    segment_type,
+    segment,
+    phase_start_on,
+    reason,
+    decided_at,
+    centre,
+    mean_moving_range,
+    baseline_points
 from
     (
         {{
