@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from jinja2.environment import TemplateModule
 
-DBT_PROJECT_DIR = Path(__file__).resolve().parent.parent / "dbt_attribution"
+from attribution_platform.layout import DBT_PROJECT_DIR
+
 MACRO_FILES = ("dialect.sql", "events", "channels")
 SEEDS = ("referrer_domain_mapping", "channel_sources", "click_ids")
 

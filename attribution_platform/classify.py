@@ -15,7 +15,8 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from attribution_platform.channel_sql import DBT_PROJECT_DIR, SEEDS, ChannelMacros, ChannelRuleError
+from attribution_platform.channel_sql import SEEDS, ChannelMacros, ChannelRuleError
+from attribution_platform.layout import DBT_PROJECT_DIR
 from attribution_platform.user_agents import COLUMN_TYPES, parse_user_agents
 
 # Canonical column -> names under which exports carry it; compared without case.

@@ -24,6 +24,14 @@ app.add_typer(drift_commands.app, name="drift")
 
 
 @app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Where to write attribution.toml.")] = Path(".")) -> None:
+    """Write an attribution.toml to start from."""
+    from attribution_platform.commands import write_starter
+
+    raise typer.Exit(write_starter(folder.resolve(), console, errors))
+
+
+@app.command()
 def run(
     job: Annotated[str, typer.Option(help="daily, monthly, full, fast or rebuild.")] = "daily",
     config: ConfigOption = None,

@@ -9,10 +9,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from attribution_platform.layout import PROJECT_ROOT
 from attribution_platform.run import BusyError, RunOutcome, prepare_instance_home, run_job
 from attribution_platform.settings import (
     CONFIG_VARIABLE,
-    PROJECT_ROOT,
+    DEFAULT_CONFIG,
     Settings,
     SettingsError,
     load_settings,
@@ -120,6 +121,21 @@ def run_and_report(job: str, config: Path | None, console: Console, errors: Cons
         show_summary(summarise(build_warehouse(settings)), console)
         show_where_next(settings, console)
     return 0 if outcome.success else 1
+
+
+def write_starter(folder: Path, console: Console, errors: Console) -> int:
+    """Write a settings file to start from; one that is there stays as it is."""
+    target = folder / DEFAULT_CONFIG
+    if target.exists():
+        say_error(errors, f"{target} exists and stays as it is. Edit it, or start in another folder.")
+        return 2
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text((Path(__file__).parent / "templates" / DEFAULT_CONFIG).read_text())
+    console.print(
+        f"Wrote {target}. Edit it, put your files into {folder / 'inbox'}, and run `attribution doctor`.",
+        highlight=False,
+    )
+    return 0
 
 
 def open_ui(port: int, config: Path | None, console: Console, errors: Console) -> int:

@@ -12,9 +12,10 @@ import pandas as pd
 from rich.console import Console
 
 from attribution_platform.commands import frame_table, say_error, show_outcome, show_summary, show_where_next
+from attribution_platform.layout import IS_CLONE, PROJECT_ROOT
 from attribution_platform.resources.factory import build_warehouse
 from attribution_platform.run import BusyError, run_job
-from attribution_platform.settings import Settings, SettingsError, load_settings
+from attribution_platform.settings import DEFAULT_CONFIG, Settings, SettingsError, load_settings
 from attribution_platform.summary import summarise
 from attribution_platform.truth import score_identity, score_models
 from dlt_pipelines.sandbox.server import SandboxServer
@@ -109,6 +110,9 @@ def show_truth(world: World, settings: Settings, credit: pd.DataFrame, console: 
 def run_demo(people: int, days: int, seed: int, config: Path | None, console: Console, errors: Console) -> int:
     """Build the world, serve it, run everything, show what came out; returns the exit code."""
     try:
+        if config is None and not IS_CLONE and not Path(DEFAULT_CONFIG).exists():
+            shutil.copy(PROJECT_ROOT / DEFAULT_CONFIG, DEFAULT_CONFIG)
+            console.print(f"Wrote {Path(DEFAULT_CONFIG).resolve()}: the demo company's settings.", highlight=False)
         settings = load_settings(config)
         start_on = settings.project.history_start
         world_config = WorldConfig(people=people, start_on=start_on, days=days, seed=seed)

@@ -24,8 +24,10 @@ REBUILD = "rebuild"
 
 
 def only_extraction_failed(failed_steps: Iterable[str]) -> bool:
-    """Whether sources alone are to blame. Dagster then skipped everything after them, and a rebuild is due: one vendor's bad day
-    must not stop the others' data from being used."""
+    """Whether sources alone are to blame. Dagster then skipped everything after them, and a rebuild is due.
+
+    One vendor's bad day must not stop the others' data from being used.
+    """
     steps = list(failed_steps)
     return bool(steps) and all(step.startswith(EXTRACTION_STEP) for step in steps)
 

@@ -17,7 +17,8 @@ from rich.console import Console
 
 from attribution_platform.ingestion import EXTRACTION_STEP
 from attribution_platform.jobs import REBUILD, only_extraction_failed, run_config
-from attribution_platform.settings import PROJECT_ROOT, Settings
+from attribution_platform.layout import PROJECT_ROOT
+from attribution_platform.settings import Settings
 
 # Marks the runs of this module, which hold the data folder while they live.
 TERMINAL_TAG = {"attribution/started_from": "terminal"}

@@ -25,13 +25,12 @@ from pydantic_settings import (
 from attribution_platform.credit.eligibility import Eligibility, Transform
 from attribution_platform.credit.rules import CustomWeights
 from attribution_platform.environment import HASH_KEY_MAY_BE_MADE, resolve
+from attribution_platform.layout import DBT_PROJECT_DIR, IS_CLONE, PROJECT_ROOT
 from dlt_pipelines.config import ExtractionWindow, SourceConfig, SourcesConfig
 
 CONFIG_VARIABLE = "ATTRIBUTION_CONFIG"
 HASH_KEY_VARIABLE = "ATTRIBUTION_HASH_KEY"
 DEFAULT_CONFIG = "attribution.toml"
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_attribution"
 
 
 # Participation never adds up across channels, so it is no model of the credit tables: `mart_attribution__channel_assists` has it.
@@ -389,18 +388,24 @@ _config_file = _ConfigFile()
 
 
 def find_config(path: Path | None = None) -> Path:
-    """The settings file: the one given, else $ATTRIBUTION_CONFIG, else ./attribution.toml, else the project's own.
+    """The settings file: the one given, else $ATTRIBUTION_CONFIG, else ./attribution.toml, else in a clone the clone's own.
 
     Raises:
-        SettingsError: a file that was asked for does not exist.
+        SettingsError: there is none, or a file that was asked for does not exist.
     """
     asked = path or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
     if asked is not None:
         if not asked.is_file():
-            raise SettingsError(f"{asked}: no such settings file. Give --config FILE or create attribution.toml here.")
+            raise SettingsError(
+                f"{asked}: no such settings file. Give --config FILE, or `attribution init` to write one."
+            )
         return asked.resolve()
     here = Path.cwd() / DEFAULT_CONFIG
-    return here if here.is_file() else PROJECT_ROOT / DEFAULT_CONFIG
+    if here.is_file():
+        return here
+    if not IS_CLONE:
+        raise SettingsError(f"{here}: no such settings file. `attribution init` writes one to start from.")
+    return PROJECT_ROOT / DEFAULT_CONFIG
 
 
 def load_settings(path: Path | None = None) -> Settings:

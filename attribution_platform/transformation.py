@@ -17,8 +17,9 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
 from attribution_platform import keys
+from attribution_platform.layout import DBT_PROJECT_DIR
 from attribution_platform.resources.warehouse import Warehouse
-from attribution_platform.settings import DBT_PROJECT_DIR, Settings
+from attribution_platform.settings import Settings
 
 # Tag of the dbt models a pass builds -> name of its Dagster op, in order. dbt adds a model's own tags to its folder's, so a
 # model counts for the first pass whose tag it carries.

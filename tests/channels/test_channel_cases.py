@@ -4,8 +4,8 @@ import csv
 
 import pandas as pd
 
-from attribution_platform.channel_sql import DBT_PROJECT_DIR
 from attribution_platform.classify import classify_frame
+from attribution_platform.layout import DBT_PROJECT_DIR
 from tests.channels.adjudication import DECIDED, SHARED, published_visits
 
 TAXONOMY = {

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribution_platform.channel_sql import DBT_PROJECT_DIR
 from attribution_platform.classify import ClassifyInputError, classify_frame
+from attribution_platform.layout import DBT_PROJECT_DIR
 
 SHOP = "https://shop.example/"
 INSTAGRAM = (

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from attribution_platform.channel_sql import DBT_PROJECT_DIR, SEEDS, ChannelMacros
+from attribution_platform.channel_sql import SEEDS, ChannelMacros
 from attribution_platform.classify import classify_frame
+from attribution_platform.layout import DBT_PROJECT_DIR
 from tests.channels.adjudication import published_visits
 
 RULES = [{"id": "it's", "channel": "Audio", "campaign": r"^pod\w+'s"}]
