@@ -196,7 +196,8 @@ def build_organisations(population: Population, visits: Visits, deals: pd.DataFr
     table = table[table["organisation_id"].isin(registered)].reset_index(drop=True)
     won = deals[deals["dealstage"] == "closedwon"].groupby("organisation_id")["close_at"].max()
     created = tools.times(table["created"].to_numpy())
-    closed = table["organisation_id"].map(won.get)
+    # By dictionary and typed by hand: in a world where no deal is won, pandas cannot map by an empty series of times.
+    closed = pd.to_datetime(table["organisation_id"].map(won.to_dict())).astype("datetime64[us]")
     return pd.DataFrame(
         {
             "organisation_id": table["organisation_id"],
