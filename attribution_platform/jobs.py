@@ -52,7 +52,9 @@ def build_jobs(settings: Settings) -> list[Any]:
     ]
     built = dg.AssetSelection.all() - dg.AssetSelection.groups(INGESTION_GROUP)
     jobs.append(dg.define_asset_job(REBUILD, selection=built, description=DESCRIPTIONS[REBUILD]))
-    weights = dg.AssetSelection.assets([keys.CREDIT, "credit_channel_weights"], [keys.CREDIT, "credit_path_weights"])
+    weights = dg.AssetSelection.assets(
+        *([keys.CREDIT, f"credit_{what}_weights"] for what in ("channel", "path", "touch"))
+    )
     re_estimated = weights.downstream()
     jobs.append(dg.define_asset_job("monthly", selection=re_estimated, description=DESCRIPTIONS["monthly"]))
     return jobs

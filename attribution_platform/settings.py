@@ -34,6 +34,7 @@ DEFAULT_CONFIG = "attribution.toml"
 
 
 # Participation never adds up across channels, so it is no model of the credit tables: `mart_attribution__channel_assists` has it.
+DataDrivenModel = Literal["markov", "shapley", "hazard"]
 RuleModel = Literal[
     "first_touch",
     "last_touch",
@@ -105,6 +106,8 @@ class Attribution(_Section):
     include_campaigns: tuple[str, ...] = ()
     exclude_campaigns: tuple[str, ...] = ()
     path_transform: Transform = "unique"
+    # `hazard` reads every touch of everybody and takes about half a minute; the others read distinct paths.
+    data_driven_models: tuple[DataDrivenModel, ...] = ("markov", "shapley", "hazard")
     # Under this many conversions a data-driven model reports "insufficient data" instead of a number.
     data_driven_min_conversions: Annotated[int, Field(ge=1)] = 1000
     bootstrap_replicates: Annotated[int, Field(ge=50, le=10_000)] = 500

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution_platform.credit.assets_api import credit_from_paths
+from attribution_platform.assets.credit import CONVERSIONS, JOURNEYS, TOUCHES
+from attribution_platform.credit.assets_api import credit_from_paths, credit_from_people
 from attribution_platform.credit.eligibility import ALL_TOUCHES, Eligibility, keep_eligible
 from attribution_platform.credit.journeys import Conversions, Touches, build_journeys
 from attribution_platform.credit.paths import Paths
@@ -43,17 +44,21 @@ def chain(tmp_path_factory: pytest.TempPathFactory, drawn: Drawn) -> Layer:
     build(layer, "+touchpoints +conversions")
     paths = layer.query("select * from core.credit_paths order by path_id")
     channel_weights, path_weights = credit_from_paths(paths, min_conversions=MIN_CONVERSIONS, n_bootstrap=50)
-    write_weights(layer, channel_weights, path_weights)
+    hazard, touch_weights = credit_from_people(
+        *(layer.query(sql) for sql in (TOUCHES, CONVERSIONS, JOURNEYS)), min_conversions=MIN_CONVERSIONS
+    )
+    write_weights(layer, "credit_channel_weights", pd.concat([channel_weights, hazard]))
+    write_weights(layer, "credit_path_weights", path_weights)
+    write_weights(layer, "credit_touch_weights", touch_weights)
     build(layer, "attribution")
     return layer
 
 
-def write_weights(layer: Layer, channel_weights: pd.DataFrame, path_weights: pd.DataFrame) -> None:
+def write_weights(layer: Layer, name: str, frame: pd.DataFrame) -> None:
     layer.execute("create schema if not exists credit")
-    for name, frame in (("credit_channel_weights", channel_weights), ("credit_path_weights", path_weights)):
-        file = layer.folder / f"{name}.parquet"
-        frame.to_parquet(file)
-        layer.execute(f"create or replace table credit.{name} as select * from read_parquet('{file}')")
+    file = layer.folder / f"{name}.parquet"
+    frame.to_parquet(file)
+    layer.execute(f"create or replace table credit.{name} as select * from read_parquet('{file}')")
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +163,7 @@ FILTERS: dict[str, dict[str, Any]] = {
 def test_left_out_touches_earn_nothing_and_no_conversion_is_lost(chain, drawn, tmp_path, asked):
     layer = chain.copy_to(tmp_path / "project")
     layer.execute("drop table credit.credit_path_weights")
+    layer.execute("drop table credit.credit_touch_weights")
     # The two sides order touches of one instant differently, and which of them is among the last two would differ.
     moments = drawn.sessions["at"] + pd.to_timedelta(np.arange(len(drawn.sessions)), unit="s")
     drawn = Drawn(drawn.sessions.assign(at=moments), drawn.conversions)
@@ -221,6 +227,23 @@ def test_data_driven_credit_is_the_path_weights(chain, journeys, credit):
     np.testing.assert_allclose(both["credit"], both["weight"], atol=1e-12)
     # Too few conversions of this type: the models said so, and neither guessed.
     assert set(found["conversion_type"]) == {"buy", "call"}
+
+
+def test_touch_weights_reach_the_touches_and_their_totals_the_channels(chain, credit):
+    weights = chain.query("select * from credit.credit_touch_weights where weight > 0")
+    found = credit[credit["model_type"] == "hazard"]
+    both = weights.merge(found, on=["conversion_id", "touchpoint_id", "model_type"], how="outer", indicator=True)
+    assert (both["_merge"] == "both").all()
+    np.testing.assert_allclose(both["credit"], both["weight"], atol=1e-12)
+    assert set(found["conversion_type"]) == {"buy", "call"}
+    totals = chain.query(
+        "select conversion_type, channel, conversions::double as n from credit.credit_channel_weights "
+        "where model_type = 'hazard' and status = 'ok'"
+    ).set_index(["conversion_type", "channel"])["n"]
+    sums = found.groupby(["conversion_type", "channel"])["credit"].sum().reindex(totals.index).fillna(0.0)
+    assert sums.groupby("conversion_type").sum().round(6).equals(totals.groupby("conversion_type").sum().round(6))
+    withheld = chain.query("select status from credit.credit_channel_weights where conversion_type = 'rare'")
+    assert withheld["status"].str.startswith("insufficient data: needs 20 conversions, has ").all()
 
 
 def test_credit_and_revenue_add_up_under_every_model(chain, credit):

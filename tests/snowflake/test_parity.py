@@ -14,7 +14,14 @@ import duckdb
 import pandas as pd
 import pytest
 
-from attribution_platform.credit.assets_api import CHANNEL_WEIGHT_TYPES, PATH_WEIGHT_TYPES, credit_from_paths
+from attribution_platform.assets.credit import CONVERSIONS, JOURNEYS, TOUCHES
+from attribution_platform.credit.assets_api import (
+    CHANNEL_WEIGHT_TYPES,
+    PATH_WEIGHT_TYPES,
+    TOUCH_WEIGHT_TYPES,
+    credit_from_paths,
+    credit_from_people,
+)
 from attribution_platform.demo import prepare_sandbox
 from attribution_platform.resources.warehouse import DUCKDB_CONFIG, DuckDBWarehouse, SnowflakeWarehouse, Warehouse
 from attribution_platform.settings import DBT_PROJECT_DIR, Settings, load_settings
@@ -142,8 +149,13 @@ def _credit(warehouse: Warehouse) -> None:
     for name in ("conversions", "non_conversions", "revenue"):
         paths[name] = paths[name].astype(float)
     channel_weights, path_weights = credit_from_paths(paths, min_conversions=20, n_bootstrap=50)
+    hazard, touch_weights = credit_from_people(
+        *(warehouse.query(sql) for sql in (TOUCHES, CONVERSIONS, JOURNEYS)), min_conversions=20
+    )
+    channel_weights = pd.concat([channel_weights, hazard], ignore_index=True)
     warehouse.replace_table("credit", "credit_channel_weights", channel_weights, CHANNEL_WEIGHT_TYPES)
     warehouse.replace_table("credit", "credit_path_weights", path_weights, PATH_WEIGHT_TYPES)
+    warehouse.replace_table("credit", "credit_touch_weights", touch_weights, TOUCH_WEIGHT_TYPES)
 
 
 def land_on_snowflake(settings: Settings, warehouse: SnowflakeWarehouse) -> int:

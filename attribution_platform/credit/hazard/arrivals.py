@@ -142,7 +142,7 @@ def find_gates(people: PersonTime) -> Floats:
             rest = opening & (people.time > min(MAX_GATE_DAYS, people.days / 3))
             if mine.sum() < 50 or rest.sum() < 50:
                 continue
-            width = np.quantile(wait[mine], GATE_COVERAGE)
+            width = np.quantile(wait[mine], GATE_COVERAGE, method="higher")
             if np.isfinite(width) and width <= MAX_GATE_DAYS and (wait[rest] <= width).mean() < 0.9:
                 found[c] = width
         candidates = found > 0

@@ -20,6 +20,7 @@ from attribution_platform.credit.paths import Floats
 Singles = NDArray[np.float32]
 LINKS = (0.0, 0.33, 0.67, 1.0)
 NO_SYMPTOM = 0.7
+MAX_EFFECT = 6.0  # log response to one touch, 400-fold; little data would let the walk run into overflow
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Sampler:
         return bool(np.log(self.rng.random()) < log_ratio)
 
     def _try_channel(self, c: int, e: float, h: int, k: int, log_ratio: float) -> bool:
+        if e > MAX_EFFECT:
+            return False
         lift = self.lift + (
             self._part(c, e, h, k, self.link) - self._part(c, self.e[c], self.h[c], self.k[c], self.link)
         )
