@@ -44,9 +44,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory, drawn: Drawn) -> Layer:
     build(layer, "+touchpoints +conversions")
     paths = layer.query("select * from core.credit_paths order by path_id")
     channel_weights, path_weights = credit_from_paths(paths, min_conversions=MIN_CONVERSIONS, n_bootstrap=50)
-    hazard, touch_weights = credit_from_people(
-        *(layer.query(sql) for sql in (TOUCHES, CONVERSIONS, JOURNEYS)), min_conversions=MIN_CONVERSIONS
-    )
+    touches, conversions, journeys = (layer.query(sql) for sql in (TOUCHES, CONVERSIONS, JOURNEYS))
+    hazard, touch_weights = credit_from_people(touches, conversions, journeys, min_conversions=MIN_CONVERSIONS)
     write_weights(layer, "credit_channel_weights", pd.concat([channel_weights, hazard]))
     write_weights(layer, "credit_path_weights", path_weights)
     write_weights(layer, "credit_touch_weights", touch_weights)

@@ -149,9 +149,8 @@ def _credit(warehouse: Warehouse) -> None:
     for name in ("conversions", "non_conversions", "revenue"):
         paths[name] = paths[name].astype(float)
     channel_weights, path_weights = credit_from_paths(paths, min_conversions=20, n_bootstrap=50)
-    hazard, touch_weights = credit_from_people(
-        *(warehouse.query(sql) for sql in (TOUCHES, CONVERSIONS, JOURNEYS)), min_conversions=20
-    )
+    touches, conversions, journeys = (warehouse.query(sql) for sql in (TOUCHES, CONVERSIONS, JOURNEYS))
+    hazard, touch_weights = credit_from_people(touches, conversions, journeys, min_conversions=20)
     channel_weights = pd.concat([channel_weights, hazard], ignore_index=True)
     warehouse.replace_table("credit", "credit_channel_weights", channel_weights, CHANNEL_WEIGHT_TYPES)
     warehouse.replace_table("credit", "credit_path_weights", path_weights, PATH_WEIGHT_TYPES)
