@@ -164,6 +164,35 @@ class KlaviyoConfig(HttpSourceConfig):
         return value
 
 
+class PosthogConfig(HttpSourceConfig):
+    """PostHog: events and persons, from the query API or from batch-export files."""
+
+    # EU projects live at https://eu.posthog.com; the …i.posthog.com hosts only take events in.
+    base_url: str = "https://us.posthog.com"
+    project_id: str = Field(default="", description="numeric project id; empty: files only")
+    events_path: Path | None = Field(default=None, description="folder of the events export; set: no API")
+    persons_path: Path | None = Field(default=None, description="folder of the persons export")
+    events: tuple[str, ...] = Field(default=(), description="names of the events to pull from the API; empty: all")
+    email_properties: tuple[str, ...] = ("email", "$email")
+    # Phones send what they recorded offline up to days later.
+    settling_days: Days = 3
+    page_size: int = Field(default=10_000, ge=1, le=50_000)
+
+    @field_validator("project_id", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> str:
+        text = str(value)
+        if text and not text.isdigit():
+            raise ValueError("must be the numeric project id, such as 12345 (not the phc_… token)")
+        return text
+
+    @model_validator(mode="after")
+    def _events_with_persons(self) -> Self:
+        if self.persons_path is not None and self.events_path is None:
+            raise ValueError("persons_path is read together with events_path; set that too, or neither")
+        return self
+
+
 class HubspotConfig(HttpSourceConfig):
     """HubSpot: contacts, deals, their stages and marketing e-mail events."""
 
@@ -206,6 +235,7 @@ class SourcesConfig(BaseModel):
     tiktok_ads: TiktokAdsConfig = TiktokAdsConfig()
     mailchimp: MailchimpConfig = MailchimpConfig()
     klaviyo: KlaviyoConfig = KlaviyoConfig()
+    posthog: PosthogConfig = PosthogConfig()
     hubspot: HubspotConfig = HubspotConfig()
     backend: BackendConfig = BackendConfig()
     files: FilesConfig = FilesConfig()

@@ -184,6 +184,20 @@ def klaviyo(response: requests.Response) -> Verdict:
     return plain(response)
 
 
+def posthog(response: requests.Response) -> Verdict:
+    """PostHog: the wait stands in a sentence; a key without the scope is a 403."""
+    body = document(response)
+    detail = str(body.get("detail") or "")
+    reason = f"{body.get('code')}: {detail}" if detail else excerpt(response)
+    if response.status_code == 429:
+        said = re.search(r"available in (\d+) second", detail)
+        wait = retry_after(response)
+        return Verdict("retry", float(said[1]) if wait is None and said else wait, reason, floor=10.0)
+    if response.status_code in (401, 403):
+        return Verdict("credentials", reason=reason)
+    return plain(response)
+
+
 def tiktok(response: requests.Response) -> Verdict:
     """TikTok: always HTTP 200; the code is in the body."""
     if response.status_code != 200:
@@ -251,6 +265,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "mailchimp": plain,
     "klaviyo": klaviyo,
     "hubspot": hubspot,
+    "posthog": posthog,
     "tiktok_ads": tiktok,
     "x_ads": x_ads,
     "pipedrive": pipedrive,

@@ -2,7 +2,7 @@
 
 Three kinds. Day tables are asked for again over a settling window and replaced inside exactly that window, so that
 restated rows change, vanished rows vanish and unchanged rows stay untouched. Entities are upserted from a cursor.
-Snapshots are small lists read whole. What a resource already holds is remembered in dlt's state, which is stored with
+Snapshots are lists read whole. What a resource already holds is remembered in dlt's state, which is stored with
 the load itself: an interrupted load is forgotten and pulled again.
 """
 
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import dlt
@@ -216,13 +217,11 @@ def cursor_resource(
     *,
     lag: timedelta,
     pull: Callable[[datetime | None], Rows],
-    distinct: bool = False,
 ) -> DltResource:
     """A table upserted from a cursor: `pull` gets the time to read changes from (UTC), None for everything.
 
     Args:
         lag: how far before the last run's moment to read again.
-        distinct: the rows are known to repeat no key, so the keys need not be remembered.
     """
 
     def generate() -> Iterator[Any]:
@@ -231,7 +230,7 @@ def cursor_resource(
         since = changed_since(window, state, lag)
         shaper = Shaper(source, spec, hasher)
         LOG.info("%s.%s: %s", source, spec.name, f"changes since {since}" if since else "everything")
-        tables = shaper.batches(pull(since), distinct=distinct)
+        tables = shaper.batches(pull(since))
         yield from hinted(spec, None, tables, shaper.empty())
         now = window.now.astimezone(UTC).isoformat()
         state["through"] = max(now, state.get("through", now))
@@ -256,14 +255,15 @@ def changed_since(window: ExtractionWindow, state: Mapping[str, Any], lag: timed
 
 
 def snapshot_resource(source: str, spec: ResourceSpec, hasher: Hasher, pull: Callable[[], Rows]) -> DltResource:
-    """A small list read whole each time; what is gone upstream goes here."""
+    """A list read whole each time, in bounded memory; what is gone upstream goes here."""
 
     def generate() -> Iterator[Any]:
         shaper = Shaper(source, spec, hasher)
-        rows = list(pull())
-        if not rows:
+        rows = iter(pull())
+        first = next(rows, None)
+        if first is None:
             LOG.warning("%s.%s came back empty; what is stored is kept", source, spec.name)
             return
-        yield from hinted(spec, WHOLE_TABLE, shaper.batches(rows), shaper.empty())
+        yield from hinted(spec, WHOLE_TABLE, shaper.batches(chain((first,), rows)), shaper.empty())
 
     return make_resource(spec, generate)

@@ -4,7 +4,6 @@
 now and then; a parameter changes its type between rows (`session_engaged` is "1" here and 1 there).
 """
 
-import gzip
 import hashlib
 import json
 import re
@@ -14,16 +13,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from dlt_pipelines.privacy import Hasher
+from dlt_pipelines.record_files import read_records
 from dlt_pipelines.rows import ContractViolation
 
 _FILE: Final = re.compile(
     r"^events_(?P<intraday>intraday_)?(?P<day>\d{8})(?:[^.]*)\.(?P<kind>json|jsonl|ndjson|parquet)(?P<gz>\.gz)?$"
 )
-PARQUET_ROWS: Final = 10_000
 _ENCODE: Final = json.JSONEncoder().encode
 # Written as text in some rows and as a number in others of the same export.
 _FLIPPING: Final = frozenset({"session_engaged"})
@@ -64,41 +60,13 @@ def read_day(export: ExportDay, hasher: Hasher) -> Iterator[dict[str, Any]]:
         ContractViolation: a file is not what it says, by file and line.
     """
     for path in export.files:
-        for number, record in _records(path):
+        for number, record in read_records(path):
             try:
                 yield event_row(record, export.day, hasher)
             except (AttributeError, TypeError, ValueError, KeyError) as error:
                 raise ContractViolation(
                     f"{path.name}, row {number}: not an event of the GA4 export ({type(error).__name__})."
                 ) from None
-
-
-def _records(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    if path.suffix == ".parquet":
-        yield from _parquet_records(path)
-        return
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield number, json.loads(line)
-    except (ValueError, EOFError, OSError) as error:
-        raise ContractViolation(
-            f"{path.name}: not whole lines of JSON ({type(error).__name__}). Export the day again."
-        ) from None
-
-
-def _parquet_records(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield number, record
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ContractViolation(f"{path.name}: not readable as Parquet ({type(error).__name__}).") from None
 
 
 def event_row(record: Mapping[str, Any], day: date, hasher: Hasher) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dlt_pipelines.sources import (
     klaviyo,
     mailchimp,
     meta_ads,
+    posthog,
     tiktok_ads,
 )
 from dlt_pipelines.spec import ColumnSpec, Finding, MissingSecret, ResourceSpec, SecretSpec, SourceSpec
@@ -21,6 +22,7 @@ SOURCES: Final[dict[str, SourceSpec]] = {
     spec.name: spec
     for spec in (
         ga4.SPEC,
+        posthog.SPEC,
         google_ads.SPEC,
         meta_ads.SPEC,
         tiktok_ads.SPEC,

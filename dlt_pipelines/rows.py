@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pyarrow as pa
 
+from dlt_pipelines.distinct import Distinct
 from dlt_pipelines.privacy import REDACTED, Hasher, is_personal_key, scrub_text, scrub_url
 from dlt_pipelines.spec import MONEY_PRECISION, MONEY_SCALE, ColumnSpec, DataType, ResourceSpec
 
@@ -72,21 +73,20 @@ class Shaper:
             schema=self.schema,
         )
 
-    def batches(
-        self, rows: Iterable[Mapping[str, Any]], size: int = BATCH_ROWS, *, distinct: bool = False
-    ) -> Iterator[pa.Table]:
-        """Tables of at most `size` rows; unless `distinct`, rows whose key came before are dropped.
+    def batches(self, rows: Iterable[Mapping[str, Any]], size: int = BATCH_ROWS) -> Iterator[pa.Table]:
+        """Tables of at most `size` rows; rows whose key came before are dropped.
 
         Vendors repeat rows at page borders, and an upsert of a repeated new key would insert it twice.
         """
+        known = Distinct(self.resource.primary_key)
         pending: list[Mapping[str, Any]] = []
-        for row in rows if distinct else without_repeats(rows, self.resource.primary_key):
+        for row in rows:
             pending.append(row)
             if len(pending) >= size:
-                yield self.table(pending)
+                yield known.new(self.table(pending))
                 pending = []
         if pending:
-            yield self.table(pending)
+            yield known.new(self.table(pending))
 
     def _values(self, column: ColumnSpec, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         raw = [row.get(column.name) for row in rows]
@@ -138,17 +138,6 @@ class Shaper:
 
     def _place(self, column: ColumnSpec) -> str:
         return f"{self.source}.{self.resource.name}.{column.name}"
-
-
-def without_repeats(rows: Iterable[Mapping[str, Any]], key: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Rows whose key did not come before."""
-    seen: set[tuple[Any, ...]] = set()
-    for row in rows:
-        # Text, since a vendor may send 7 on one page and "7" on the next, and a flipped type may not be hashable.
-        identity = tuple(str(row.get(name)) for name in key)
-        if identity not in seen:
-            seen.add(identity)
-            yield row
 
 
 def _arrow(values: list[Any], data_type: DataType) -> pa.Array:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import InvalidOperation
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -387,14 +387,3 @@ def _first_bad(raw: pa.Array, data_type: DataType, convert: Callable[[pa.Array, 
         else:
             low = middle
     return low
-
-
-def key_hashes(arrays: Sequence[pa.Array]) -> np.ndarray[Any, Any]:
-    """64-bit hashes of composite keys, one per row; equal keys have equal hashes."""
-    import pandas as pd
-
-    combined = np.zeros(len(arrays[0]), dtype=np.uint64)
-    for array in arrays:
-        hashed = pd.util.hash_array(np.asarray(array.cast(pa.string()).to_pandas(), dtype=object), categorize=False)
-        combined = combined * np.uint64(0x9E3779B97F4A7C15) + hashed
-    return combined

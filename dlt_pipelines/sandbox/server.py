@@ -27,6 +27,7 @@ from dlt_pipelines.sandbox.vendors import (
     klaviyo,
     mailchimp,
     meta_ads,
+    posthog,
     tiktok_ads,
 )
 from dlt_pipelines.sandbox.vendors.common import (
@@ -47,6 +48,7 @@ MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
     "mailchimp": mailchimp.create_app,
     "klaviyo": klaviyo.create_app,
     "hubspot": hubspot.create_app,
+    "posthog": posthog.create_app,
 }
 START_SECONDS = 30.0
 
@@ -178,6 +180,7 @@ class SandboxServer:
             "MAILCHIMP_API_KEY": MAILCHIMP_KEY,
             "HUBSPOT_ACCESS_TOKEN": HUBSPOT_TOKEN,
             "KLAVIYO_API_KEY": klaviyo.KEY,
+            "POSTHOG_API_KEY": posthog.KEY,
         }
 
     def user_credentials_json(self) -> str:

@@ -15,7 +15,6 @@ from dlt_pipelines import contract
 from dlt_pipelines.config import BackendConfig, ExtractionWindow
 from dlt_pipelines.http import Redactor
 from dlt_pipelines.privacy import Hasher
-from dlt_pipelines.rows import without_repeats
 from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec
 
 if TYPE_CHECKING:
@@ -75,7 +74,6 @@ def build(config: BackendConfig, window: ExtractionWindow, hasher: Hasher) -> "D
                 hasher,
                 lag=timedelta(minutes=config.lag_minutes),
                 pull=puller(spec),
-                distinct=True,
             )
             for spec in contract.BACKEND
         ],
@@ -83,7 +81,7 @@ def build(config: BackendConfig, window: ExtractionWindow, hasher: Hasher) -> "D
 
 
 def read_table(config: BackendConfig, spec: ResourceSpec, since: datetime | None) -> Iterator[Mapping[str, Any]]:
-    """Rows changed since then (all without it), each key once; none when the table is missing.
+    """Rows changed since then (all without it); none when the table is missing.
 
     Raises:
         BackendError: the database refuses, or the table lacks a key column.
@@ -99,7 +97,7 @@ def read_table(config: BackendConfig, spec: ResourceSpec, since: datetime | None
                 dict(zip(present, row, strict=True))
                 for row in connection.execute(_query(engine, config, spec, present, since))
             )
-            yield from rows if _is_keyed(engine, config, spec) else without_repeats(rows, spec.primary_key)
+            yield from rows
     except sa.exc.SQLAlchemyError as error:
         raise BackendError(_readable(engine, error)) from None
     finally:
@@ -132,16 +130,6 @@ def _columns(engine: sa.Engine, config: BackendConfig, spec: ResourceSpec) -> li
     if absent:
         LOG.warning("backend: table %s has no column %s; read as empty", spec.name, ", ".join(absent))
     return present
-
-
-def _is_keyed(engine: sa.Engine, config: BackendConfig, spec: ResourceSpec) -> bool:
-    """Whether the database itself guarantees that the key is unique."""
-    inspector = sa.inspect(engine)
-    schema = config.database_schema or None
-    key = set(spec.primary_key)
-    constraints = [set(inspector.get_pk_constraint(spec.name, schema=schema).get("constrained_columns") or [])]
-    constraints += [set(item["column_names"]) for item in inspector.get_unique_constraints(spec.name, schema=schema)]
-    return any(constraint and constraint <= key for constraint in constraints)
 
 
 def _query(

@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dlt_pipelines.config import ExtractionWindow, FilesConfig
+from dlt_pipelines.distinct import key_hashes
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.rows import ContractViolation, Shaper, arrow_schema
 from dlt_pipelines.spec import ColumnSpec, DataType, Finding, ResourceSpec, SourceSpec, Treatment
-from dlt_pipelines.tabular import FileColumn, MalformedFile, RawBatch, Typer, key_hashes, read_batches
+from dlt_pipelines.tabular import FileColumn, MalformedFile, RawBatch, Typer, read_batches
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource, DltSource

@@ -9,15 +9,16 @@ import pytest
 from dlt.common.exceptions import TerminalValueError
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
-from dlt_pipelines.config import KlaviyoConfig
+from dlt_pipelines.config import KlaviyoConfig, PosthogConfig
 from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.registry import SOURCES
 from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors.klaviyo import METRICS
+from dlt_pipelines.sandbox.vendors.posthog import PROJECT
 from dlt_pipelines.sandbox.world import WorldConfig, build_world
 from tests.extraction.harness import Loader, make_window
 
-VENDORS = ("klaviyo",)
+VENDORS = ("klaviyo", "posthog")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,10 @@ def configs(server, monkeypatch):
         monkeypatch.setenv(name, value)
     common: Any = {"enabled": True, "timeout_seconds": 2.0}
     urls = server.base_urls
-    yield {"klaviyo": KlaviyoConfig(base_url=urls["klaviyo"], page_size=40, **common)}
+    yield {
+        "klaviyo": KlaviyoConfig(base_url=urls["klaviyo"], page_size=40, **common),
+        "posthog": PosthogConfig(base_url=urls["posthog"], project_id=PROJECT, page_size=500, **common),
+    }
     server.faults.clear()
 
 
@@ -124,6 +128,13 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("throttle", {"seconds": 73473}),
         ("type_flip", {"field": "datetime"}),
         ("withdrawn_field", {"field": "datetime"}),
+    ],
+    "posthog": [
+        ("revoked_token", {}),
+        ("expired_token", {}),
+        ("throttle", {"seconds": 3600}),
+        ("type_flip", {"field": "results"}),
+        ("withdrawn_field", {"field": "columns"}),
     ],
 }
 
