@@ -13,10 +13,13 @@
     "several_overrides": "The override table attaches the identifier to more than one person.",
     "click_tokens_lead_to_several_persons": "Its click ids were seen on devices of more than one person.",
     "device_has_several_emails": "Addresses of more than one person were given on the device.",
-    "sightings_over_90_days_apart": "The fingerprint was seen on the two devices more than 90 days apart.",
+    "sightings_over_90_days_apart": "Between the two devices the fingerprint was out of sight for more than 90 days.",
     "fingerprints_lead_to_several_persons": "The fingerprints of this device belong to more than one person.",
-    "fingerprint_on_over_10_devices": "The fingerprint is too common to tell devices apart.",
+    "fingerprint_on_too_many_devices": "Its one user logged in on less than a fifth of the devices with this fingerprint.",
     "fingerprint_has_several_users": "More than one user logged in on devices with this fingerprint.",
+    "fingerprint_on_devices_at_once": "Devices with this fingerprint were in use at the same time, so it is not one machine.",
+    "fingerprint_says_another_person": "The fingerprint of this device leads to somebody else than the address given on it.",
+    "email_says_another_person": "The address given on this device leads to somebody else than its fingerprint.",
     "landing_not_unique": "The sign-up matches more than one device, or the device more than one sign-up.",
 } -%}
 select

@@ -1,5 +1,3 @@
-{#- Above this many persons a device is public (a kiosk, a lab): nobody owns it between two logins. -#}
-{%- set household_persons = 5 -%}
 {%- set timeout_seconds = var("session_timeout_minutes") * 60 -%}
 -- Who owns a shared device when: from a login to the next login or logout. A user's stretch also restarts
 -- after a session
@@ -90,7 +88,7 @@ with
             evidence_count,
             valid_from,
             case
-                when person_count <= {{ household_persons }}
+                when person_count <= {{ household_persons() }}
                 then next_at
                 when next_at < {{ add_seconds("last_active_at", timeout_seconds) }}
                 then next_at

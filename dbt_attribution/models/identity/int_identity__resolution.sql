@@ -78,14 +78,17 @@ with
     ),
 
     shared_devices as (
-        select identifier as device_id
+        select settled.identifier as device_id, max(logins.person_count) as person_count
         from settled
-        where identifier_type = 'device_id' and match_tier = 'cookie_interval'
+        inner join {{ ref("int_identity__device_logins") }} as logins on settled.identifier = logins.device_id
+        where settled.identifier_type = 'device_id' and settled.match_tier = 'cookie_interval'
+        group by settled.identifier
     ),
 
     stretches as (
         select
             intervals.device_id,
+            shared_devices.person_count,
             intervals.canonical_user_id,
             intervals.evidence_count,
             intervals.valid_from,
@@ -101,6 +104,7 @@ with
         -- A shared device whose users are known from a table alone has no stretch at all.
         select
             shared_devices.device_id,
+            max(shared_devices.person_count) as person_count,
             {{ beginning_of_time() }} as valid_from,
             min(stretches.valid_from) as valid_to
         from shared_devices
@@ -109,7 +113,7 @@ with
 
         union all
 
-        select device_id, valid_to as valid_from, next_from as valid_to
+        select device_id, person_count, valid_to as valid_from, next_from as valid_to
         from stretches
         where valid_to is not null and (next_from is null or valid_to < next_from)
     ),
@@ -131,7 +135,18 @@ with
         select
             'device_id',
             gaps.device_id,
-            {{ anonymous_person("'device_id'", "gaps.device_id") }},
+            -- Two strangers who did not log in on a kiosk, one before and one after somebody who did, are no
+            -- one person: 20 such kiosks cost a world of 20,000 people a point of pairwise precision.
+            {{ anonymous_person("'device_id'", "gaps.device_id") }}
+            || case
+                when gaps.person_count > {{ household_persons() }}
+                then
+                    '@'
+                    || cast(
+                        cast({{ seconds_between(beginning_of_time(), "gaps.valid_from") }} as bigint) as {{ type_of("text") }}
+                    )
+                else ''
+            end,
             case when identifiers.is_in_analytics then 'unresolved_analytics' else 'unresolved_backend' end,
             0,
             gaps.valid_from,
