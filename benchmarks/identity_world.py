@@ -126,7 +126,9 @@ def _lives(config: IdentityWorldConfig, frame: pd.DataFrame, rng: np.random.Gene
     step = cookies["lasts"] * np.where(rng.random(len(cookies)) < config.beside_another, 0.5, 1.0)
     step = step + rng.exponential(config.days_between_cookies, len(cookies))
     since_first = step.groupby(cookies["device"]).cumsum() - step
-    start = pd.Series(rng.random(len(cookies)) * DAYS, index=cookies.index).groupby(cookies["device"]).transform("first")
+    start = (
+        pd.Series(rng.random(len(cookies)) * DAYS, index=cookies.index).groupby(cookies["device"]).transform("first")
+    )
     cookies["begins"] = start + since_first
     return frame.merge(cookies.drop(columns="device"), on="cookie", how="left", sort=False)
 
@@ -263,9 +265,7 @@ def _handovers(
         }
     )
     # The app's own browser shows another fingerprint than the same phone's real one.
-    app = pd.DataFrame(
-        {"device_id": chosen["cookie_app"], "occurred_at": begins - pd.Timedelta(minutes=4), **common}
-    )
+    app = pd.DataFrame({"device_id": chosen["cookie_app"], "occurred_at": begins - pd.Timedelta(minutes=4), **common})
     return pd.concat([real, app], ignore_index=True)
 
 

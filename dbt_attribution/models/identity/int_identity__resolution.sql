@@ -137,13 +137,13 @@ with
             gaps.device_id,
             -- Two strangers who did not log in on a kiosk, one before and one after somebody who did, are no
             -- one person: 20 such kiosks cost a world of 20,000 people a point of pairwise precision.
-            {{ anonymous_person("'device_id'", "gaps.device_id") }}
-            || case
+            {{ anonymous_person("'device_id'", "gaps.device_id") }} || case
                 when gaps.person_count > {{ household_persons() }}
                 then
-                    '@'
-                    || cast(
-                        cast({{ seconds_between(beginning_of_time(), "gaps.valid_from") }} as bigint) as {{ type_of("text") }}
+                    '@' || cast(
+                        cast(
+                            {{ seconds_between(beginning_of_time(), "gaps.valid_from") }} as bigint
+                        ) as {{ type_of("text") }}
                     )
                 else ''
             end,

@@ -1,4 +1,5 @@
--- The contraction is unrolled to a fixed number of rounds: an accepted edge between two components means that it
+-- The contraction is unrolled to a fixed number of rounds: an accepted edge between two components means
+-- that it
 -- needs one more.
 select edges.left_node, edges.right_node
 from {{ ref("int_identity__person_edges") }} as edges
