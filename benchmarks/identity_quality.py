@@ -84,8 +84,8 @@ def scores(found: pd.DataFrame) -> dict[str, float]:
 def by_tier(found: pd.DataFrame) -> pd.DataFrame:
     """Cookies, and how many are right, by tier."""
     covered = found[found["canonical_user_id"].str.startswith("u")]
-    right = covered["person"] == covered["canonical_user_id"]
-    return right.groupby(covered["match_tier"]).agg(cookies="count", accuracy="mean")
+    judged = covered.assign(right=covered["person"] == covered["canonical_user_id"])
+    return judged.groupby("match_tier", as_index=False).agg(cookies=("right", "size"), accuracy=("right", "mean"))
 
 
 def main() -> None:
@@ -111,7 +111,7 @@ def main() -> None:
             columns["kiosks not counted"] = scores(cookies[~cookies["on_kiosk"]])
             columns["by presence"] = scores(found)
     print(pd.DataFrame(columns).to_string(float_format=lambda value: f"{value:,.4f}"))
-    print(tiers.to_string(float_format=lambda value: f"{value:.4f}"))
+    print(tiers.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
 
 
 if __name__ == "__main__":
