@@ -209,6 +209,25 @@ class HubspotConfig(HttpSourceConfig):
     first_url_property: str = "hs_analytics_first_url"
 
 
+class SalesforceConfig(HttpSourceConfig):
+    """Salesforce: contacts, leads, opportunities and the stages they passed."""
+
+    base_url: str = Field(default="", description="the org's own address, such as https://company.my.salesforce.com")
+    api_version: str = Field(default="v66.0", pattern=r"^v\d+\.0$")
+    # Rows get their stamp when they are saved and are seen when their transaction ends.
+    settling_days: Days = 1
+    page_size: int = Field(default=2000, ge=1, le=2000)
+    # From so many rows on an object is read by a bulk job: each page of a query is one of the day's requests.
+    bulk_rows: int = Field(default=20_000, ge=1)
+    # The org's own field names; an empty one, or one the org lacks, is not asked for.
+    user_id_field: str = "User_Id__c"
+    organisation_id_field: str = "Organisation_Id__c"
+    customer_source_field: str = "Customer_Source__c"
+    gclid_field: str = "GCLID__c"
+    first_url_field: str = "First_URL__c"
+    product_field: str = "Product__c"
+
+
 class BackendConfig(SourceConfig):
     """The product's own relational database, read through SQLAlchemy (SQLite, PostgreSQL)."""
 
@@ -237,6 +256,7 @@ class SourcesConfig(BaseModel):
     klaviyo: KlaviyoConfig = KlaviyoConfig()
     posthog: PosthogConfig = PosthogConfig()
     hubspot: HubspotConfig = HubspotConfig()
+    salesforce: SalesforceConfig = SalesforceConfig()
     backend: BackendConfig = BackendConfig()
     files: FilesConfig = FilesConfig()
 

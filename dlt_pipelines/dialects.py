@@ -238,9 +238,12 @@ def pipedrive(response: requests.Response) -> Verdict:
 
 
 def salesforce(response: requests.Response) -> Verdict:
-    """Salesforce: the day's requests are used up with a 403."""
-    if response.status_code == 403 and "REQUEST_LIMIT_EXCEEDED" in response.text:
+    """Salesforce: the day's requests are used up with a 403; too many at once and slow queries pass."""
+    text = response.text if response.status_code in (400, 403) else ""
+    if "REQUEST_LIMIT_EXCEEDED" in text and "Concurrent" not in text:
         return Verdict("quota", until_midnight(), "REQUEST_LIMIT_EXCEEDED")
+    if "REQUEST_LIMIT_EXCEEDED" in text or "QUERY_TIMEOUT" in text:
+        return Verdict("retry", None, excerpt(response), floor=10.0)
     return plain(response)
 
 

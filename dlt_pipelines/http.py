@@ -147,6 +147,9 @@ class VendorSession:
         config: base address, timeout, attempts, longest wait.
         dialect: how this vendor says that something is wrong.
         auth: adds credentials; None for none.
+
+    Attributes:
+        last_headers: headers of the last reply, where a vendor tells more than in its body.
     """
 
     def __init__(self, vendor: str, config: HttpSourceConfig, dialect: Dialect, auth: Auth | None = None) -> None:
@@ -160,6 +163,7 @@ class VendorSession:
         self._session.auth = _unsigned
         self._session.headers["User-Agent"] = USER_AGENT
         self._skew = 0.0
+        self.last_headers: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -253,6 +257,7 @@ class VendorSession:
         except requests.RequestException as error:
             return None, Verdict("refused", None, type(error).__name__)
         self._note_clock(response)
+        self.last_headers = response.headers
         verdict = self._dialect(response)
         if verdict.kind != "ok":
             return None, verdict

@@ -13,6 +13,7 @@ from dlt_pipelines.sources import (
     meta_ads,
     posthog,
     tiktok_ads,
+    salesforce,
 )
 from dlt_pipelines.spec import ColumnSpec, Finding, MissingSecret, ResourceSpec, SecretSpec, SourceSpec
 
@@ -29,6 +30,7 @@ SOURCES: Final[dict[str, SourceSpec]] = {
         mailchimp.SPEC,
         klaviyo.SPEC,
         hubspot.SPEC,
+        salesforce.SPEC,
         backend.SPEC,
         files.SPEC,
     )

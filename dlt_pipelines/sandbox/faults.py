@@ -33,6 +33,7 @@ Vendor = Literal[
     "posthog",
     "mixpanel",
     "amplitude",
+    "salesforce",
     "microsoft_ads",
     "linkedin_ads",
     "reddit_ads",

@@ -29,6 +29,7 @@ from dlt_pipelines.sandbox.vendors import (
     meta_ads,
     posthog,
     tiktok_ads,
+    salesforce,
 )
 from dlt_pipelines.sandbox.vendors.common import (
     DEVELOPER_TOKEN,
@@ -49,6 +50,7 @@ MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
     "klaviyo": klaviyo.create_app,
     "hubspot": hubspot.create_app,
     "posthog": posthog.create_app,
+    "salesforce": salesforce.create_app,
 }
 START_SECONDS = 30.0
 
@@ -169,6 +171,7 @@ class SandboxServer:
     def credentials(self) -> dict[str, str]:
         """What the sandbox accepts, by the environment names the product reads."""
         authority = google_oauth.shared_authority()
+        org = salesforce.client(self.faults)
         return {
             "GA4_CREDENTIALS_JSON": authority.service_account_json(self.token_url),
             "GOOGLE_ADS_DEVELOPER_TOKEN": DEVELOPER_TOKEN,
@@ -181,6 +184,9 @@ class SandboxServer:
             "HUBSPOT_ACCESS_TOKEN": HUBSPOT_TOKEN,
             "KLAVIYO_API_KEY": klaviyo.KEY,
             "POSTHOG_API_KEY": posthog.KEY,
+            "SALESFORCE_CLIENT_ID": org.client_id,
+            "SALESFORCE_CLIENT_SECRET": org.client_secret,
+            "SALESFORCE_REFRESH_TOKEN": org.refresh_token(),
         }
 
     def user_credentials_json(self) -> str:

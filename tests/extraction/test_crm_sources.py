@@ -1,0 +1,243 @@
+"""Salesforce and Pipedrive against the sandbox over loopback: value for value what the world holds, whatever goes wrong."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from dlt_pipelines.config import SalesforceConfig
+from dlt_pipelines.pipeline import ExtractionFailed
+from dlt_pipelines.registry import SOURCES
+from dlt_pipelines.sandbox.server import SandboxServer
+from dlt_pipelines.sandbox.vendors.crm_facts import contacts_with_deals, stage_entries
+from dlt_pipelines.sandbox.vendors.salesforce_records import record_id
+from dlt_pipelines.sandbox.world import WorldConfig, build_world
+from tests.extraction.harness import Loader, make_window
+
+CRMS = ("salesforce",)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return build_world(WorldConfig(people=250, days=30))
+
+
+@pytest.fixture(scope="module")
+def server(world):
+    with SandboxServer(world) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def window(world):
+    return make_window(
+        world.events["occurred_at"].min().date(), world.events["occurred_at"].max().date() + timedelta(days=1)
+    )
+
+
+@pytest.fixture
+def configs(server, monkeypatch):
+    server.faults.clear()
+    for name, value in server.credentials().items():
+        monkeypatch.setenv(name, value)
+    common: Any = {"enabled": True, "timeout_seconds": 0.5}
+    yield {"salesforce": SalesforceConfig(base_url=server.base_urls["salesforce"], page_size=3, **common)}
+    server.faults.clear()
+
+
+@pytest.mark.parametrize("bulk_rows", [20_000, 1])
+def test_salesforce_is_the_worlds_by_query_and_in_bulk(loader, configs, world, window, monkeypatch, pauses, bulk_rows):
+    monkeypatch.setattr("dlt_pipelines.sources.salesforce.BULK_PAGE", 4)
+    config = configs["salesforce"].model_copy(update={"bulk_rows": bulk_rows})
+    loader.load(SOURCES["salesforce"], config, window)
+    with_deals = contacts_with_deals(world)
+    columns = "id, email_hash, user_id, customer_source, gclid, is_deleted, created_at, updated_at"
+    for table, kind, listed in (("contacts", "Contact", True), ("leads", "Lead", False)):
+        stored = loader.query("salesforce", f"select {columns} from raw_salesforce.{table}")
+        mine = [row for row in world.contacts.itertuples() if (row.contact_id in with_deals) == listed]
+        assert len(mine) > 4
+        assert sorted(stored, key=repr) == sorted(
+            (
+                (
+                    record_id(kind, row.contact_id),
+                    loader.hasher.email(row.email),
+                    None if pd.isna(row.user_id) else row.user_id,
+                    None if pd.isna(row.customer_source) else row.customer_source,
+                    None if pd.isna(row.hs_google_click_id) else row.hs_google_click_id,
+                    bool(row.archived),
+                    row.created_at.floor("s").to_pydatetime(),
+                    row.updated_at.floor("s").to_pydatetime(),
+                )
+                for row in mine
+            ),
+            key=repr,
+        )
+    labels = dict(zip(world.deal_stages["stage_id"], world.deal_stages["label"], strict=True))
+    stored = loader.query(
+        "salesforce",
+        "select id, stage_name, amount, currency_iso_code, close_date, is_deleted from raw_salesforce.opportunities",
+    )
+    assert sorted(stored) == sorted(
+        (
+            record_id("Opportunity", row.deal_id),
+            labels[row.dealstage],
+            Decimal(str(row.amount)),
+            row.currency,
+            row.close_at.date(),
+            bool(row.archived),
+        )
+        for row in world.deals.itertuples()
+    )
+    roles = loader.query(
+        "salesforce", "select opportunity_id, contact_id, is_primary from raw_salesforce.opportunity_contacts"
+    )
+    assert sorted(roles) == sorted(
+        (record_id("Opportunity", row.deal_id), record_id("Contact", contact), number == 0)
+        for row in world.deals.itertuples()
+        for number, contact in enumerate(row.contact_ids)
+    )
+    history = loader.query(
+        "salesforce", "select opportunity_id, stage_name, created_at from raw_salesforce.opportunity_history"
+    )
+    assert sorted(history) == sorted(
+        (record_id("Opportunity", row.deal_id), labels[row.stage_id], row.entered_at.to_pydatetime())
+        for row in stage_entries(world).itertuples()
+    )
+    stages = loader.query(
+        "salesforce", "select label, default_probability, is_won from raw_salesforce.opportunity_stages"
+    )
+    assert sorted(stages) == sorted(
+        (row.label, row.probability * 100, bool(row.is_won)) for row in world.deal_stages.itertuples()
+    )
+    assert bool(pauses) == (bulk_rows == 1), "only a bulk job is waited for"
+
+
+def test_only_changes_are_read_again_and_none_of_them_changes_a_row(loader, configs, world, window, server):
+    spec, config = SOURCES["salesforce"], configs["salesforce"]
+    loader.load(spec, config, window)
+    before = loader.stored("salesforce")
+    rows = loader.load(spec, config, window).rows
+    assert loader.stored("salesforce") == before
+    recent = window.now.replace(tzinfo=None) - timedelta(days=1)
+    assert rows["opportunities"] == (world.deals["updated_at"].dt.floor("s") >= recent).sum() < len(world.deals)
+
+
+def test_an_app_without_a_user_signs_in_for_itself(loader, configs, window, monkeypatch):
+    monkeypatch.delenv("SALESFORCE_REFRESH_TOKEN")
+    assert loader.load(SOURCES["salesforce"], configs["salesforce"], window).rows["contacts"] > 0
+
+
+def test_a_failed_bulk_job_says_why_and_writes_nothing(loader, configs, server, window, pauses):
+    config = configs["salesforce"].model_copy(update={"bulk_rows": 1})
+    server.faults.switch("salesforce", "failed_job", times=None)
+    with pytest.raises(ExtractionFailed, match=r"bulk query of \w+ ended Failed \(InvalidBatch : query timed out\)"):
+        loader.load(SOURCES["salesforce"], config, window)
+    assert not any(loader.stored("salesforce").values())
+
+
+RECOVERABLE = (
+    "throttle",
+    "server_error",
+    "timeout",
+    "cut_body",
+    "malformed_body",
+    "truncated_body",
+    "empty_page",
+    "duplicate_page",
+    "repeated_cursor",
+)
+RENEWABLE = ("salesforce",)
+# A throttle that passes; Salesforce's usual one is the day's quota.
+PASSING = {"salesforce": {"policy": "concurrent"}}
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+@pytest.mark.parametrize("vendor", CRMS)
+def test_everything_that_passes_is_survived_with_the_same_tables(
+    loader, tmp_path, configs, server, window, pauses, monkeypatch, vendor, bulk
+):
+    if bulk and vendor != "salesforce":
+        pytest.skip("only Salesforce has bulk jobs")
+    monkeypatch.setattr("dlt_pipelines.sources.salesforce.BULK_PAGE", 3)
+    spec = SOURCES[vendor]
+    config = configs[vendor].model_copy(update={"bulk_rows": 1} if bulk else {})
+    loader.load(spec, config, window)
+    clean = loader.stored(vendor, load_ids=False)
+    for skip, kind in enumerate([*RECOVERABLE, *(["expired_token"] if vendor in RENEWABLE else [])]):
+        options = PASSING.get(vendor, {}) if kind == "throttle" else {}
+        server.faults.switch(vendor, kind, times=1, skip=0 if kind.endswith(("page", "cursor")) else skip, **options)
+    faulty = Loader(tmp_path / "faulty")
+    faulty.load(spec, config.model_copy(update={"attempts": 8, "max_wait_seconds": 600}), window)
+    assert faulty.stored(vendor, load_ids=False) == clean
+    assert server.faults.listing() == [], "every fault struck"
+    assert pauses
+
+
+REFUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "salesforce": [("revoked_token", {}), ("throttle", {}), ("type_flip", {"field": "Amount"})],
+}
+
+
+@pytest.mark.parametrize("vendor", CRMS)
+def test_everything_else_stops_the_source_and_changes_nothing(loader, configs, server, window, pauses, vendor):
+    spec, config = SOURCES[vendor], configs[vendor]
+    loader.load(spec, config, window)
+    before = loader.stored(vendor)
+    told = {}
+    for kind, options in REFUSED[vendor]:
+        server.faults.switch(vendor, kind, **{"times": None, **options})
+        with pytest.raises(ExtractionFailed) as caught:
+            loader.load(spec, config, make_window(window.start, window.end, refresh=True))
+        told[kind] = str(caught.value)
+        server.faults.clear()
+        assert loader.stored(vendor) == before, kind
+        for secret in server.credentials().values():
+            assert secret not in told[kind]
+    assert "credentials refused" in told["revoked_token"]
+    assert "Run again after" in told["throttle"]
+    assert "the vendor sent" in told["type_flip"]
+    loader.load(spec, config, window)
+    assert loader.stored(vendor) == before, "once the fault is gone, a run changes no row"
+
+
+@pytest.mark.parametrize("vendor", CRMS)
+def test_late_rows_arrive_with_the_settling_window(loader, tmp_path, configs, server, window, vendor):
+    spec, config = SOURCES[vendor], configs[vendor]
+    server.faults.switch(vendor, "late_rows", days=1)
+    loader.load(spec, config, window)
+    server.faults.clear()
+    loader.load(spec, config, window)
+    fresh = Loader(tmp_path / "fresh")
+    fresh.load(spec, config, window)
+    assert loader.stored(vendor, load_ids=False) == fresh.stored(vendor, load_ids=False)
+
+
+def test_nothing_personal_is_left_in_any_file(loader, configs, world, window):
+    people = world.people
+    plain = {str(value) for column in ("email", "phone", "last_name") for value in people[column].dropna()}
+    for vendor in CRMS:
+        loader.load(SOURCES[vendor], configs[vendor], window)
+        stored = repr(loader.stored(vendor)).encode()
+        left = b"\n".join([stored, *(content.replace(b"\0", b"") for _, content in loader.left_behind())])
+        assert [value for value in plain if f"{value}".encode() in left and len(value) > 5] == []
+
+
+def test_the_doctor_tells_good_credentials_from_bad_ones(configs, server, monkeypatch, pauses):
+    for vendor in CRMS:
+        assert [finding.level for finding in SOURCES[vendor].check(configs[vendor])] == ["ok"], vendor
+    odd = configs["salesforce"].model_copy(update={"product_field": "Nothing__c"})
+    warning, _ = SOURCES["salesforce"].check(odd)
+    assert (warning.level, warning.message) == ("warning", "has no field Nothing__c")
+    for name in server.credentials():
+        monkeypatch.setenv(name, "wrong-credential")
+    for vendor in CRMS:
+        (finding,) = SOURCES[vendor].check(configs[vendor])
+        assert finding.level == "error"
+        assert "wrong-credential" not in finding.message
+        assert finding.remedy
+    for name in server.credentials():
+        monkeypatch.delenv(name)
+    for vendor in CRMS:
+        assert {finding.level for finding in SOURCES[vendor].check(configs[vendor])} == {"error"}
