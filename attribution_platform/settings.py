@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -51,6 +51,9 @@ RuleModel = Literal[
     "inverse_j",
     "custom",
 ]
+
+
+CrmName = Literal["hubspot", "salesforce"]
 
 
 class SettingsError(ValueError):
@@ -168,6 +171,11 @@ class MetricThresholds(_Section):
     min_volume: Annotated[float, Field(gt=0)] | None = None
 
 
+class Crm(_Section):
+    # Needed where several CRMs are on: a deal that is kept in two of them must count once.
+    primary: CrmName | None = None
+
+
 class Thresholds(_Section):
     click_id_capture_min: Annotated[float, Field(ge=0, le=1)] = 0.5
     behavioural_coverage_min: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -230,6 +238,7 @@ class Settings(BaseSettings):
     conversions: tuple[Conversion, ...] = ()
     channel_rules: tuple[ChannelRule, ...] = ()
     sources: SourcesConfig = SourcesConfig()
+    crm: Crm = Crm()
     alerts: Alerts = Alerts()
     warehouse: Warehouse = Warehouse()
     schedules: Schedules = Schedules()
@@ -242,6 +251,17 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"conversion named twice: {', '.join(twice)}")
         return value
+
+    @model_validator(mode="after")
+    def _one_primary_crm(self) -> "Settings":
+        on = [name for name in get_args(CrmName) if getattr(self.sources, name).enabled]
+        if self.crm.primary is None and len(on) > 1:
+            raise ValueError(
+                f'{" and ".join(on)} are on: name the one whose deals count, [crm] primary = "{on[0]}" or another'
+            )
+        if self.crm.primary is not None and self.crm.primary not in on:
+            raise ValueError(f"[crm] primary = {self.crm.primary!r}, but sources.{self.crm.primary} is not enabled")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -324,6 +344,7 @@ class Settings(BaseSettings):
             "reporting_currency": self.project.reporting_currency,
             "own_domains": list(self.project.own_domains),
             "session_timeout_minutes": self.attribution.session_timeout_minutes,
+            "primary_crm": self.crm.primary or "",
             "half_life_days": self.attribution.half_life_days,
             "lookback_days": self.attribution.lookback_days,
             "lookback_steps": self.attribution.lookback_steps,

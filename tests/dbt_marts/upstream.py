@@ -171,7 +171,9 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
         "customer_source": "varchar",
         "created_at": "timestamp",
     },
-    "stg_hubspot__contacts": {
+    "int_crm__contacts": {
+        "source": "varchar",
+        "is_primary_crm": "boolean",
         "contact_id": "varchar",
         "user_id": "varchar",
         "email_hash": "varchar",

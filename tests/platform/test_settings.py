@@ -35,6 +35,8 @@ def test_every_wrong_key_is_named_with_the_file(tmp_path):
         ('[[channel_rules]]\nid = "x"\nchannel = "Audio"\n', "at least one of"),
         ('[project]\nown_domains = ["https://shop.example"]\n', "bare lower-case domain"),
         ("[project\n", "not valid TOML"),
+        ("[sources.hubspot]\nenabled = true\n[sources.salesforce]\nenabled = true\n", "name the one whose deals count"),
+        ('[crm]\nprimary = "hubspot"\n', "sources.hubspot is not enabled"),
     ],
 )
 def test_wrong_settings_say_what_is_wrong(tmp_path, text, part):

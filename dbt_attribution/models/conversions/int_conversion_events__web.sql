@@ -1,3 +1,4 @@
+-- depends_on: {{ ref("int_events__unified") }}
 {%- set conversions = conversions_of_kind("event") -%}
 {%- if not conversions %} {{ no_conversion_events() }}
 {%- else %}

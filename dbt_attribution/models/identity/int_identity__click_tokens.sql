@@ -30,8 +30,8 @@ with
     contacts as (
         select
             'gclid:' || gclid as token, min(contact_id) as contact_id, count(distinct contact_id) as contacts
-        from {{ ref("stg_hubspot__contacts") }}
-        where gclid is not null and gclid <> '' and not coalesce(is_archived, false)
+        from {{ ref("int_crm__contacts") }}
+        where gclid is not null and gclid <> '' and not is_archived
         group by gclid
     ),
 

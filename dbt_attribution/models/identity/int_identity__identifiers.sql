@@ -43,13 +43,13 @@ with
         from {{ ref("stg_backend__subscriptions") }}
         union all
         select 'contact_id', contact_id, 0, 1, created_at, created_at
-        from {{ ref("stg_hubspot__contacts") }}
+        from {{ ref("int_crm__contacts") }}
         union all
         select 'user_id', user_id, 0, 1, created_at, created_at
-        from {{ ref("stg_hubspot__contacts") }}
+        from {{ ref("int_crm__contacts") }}
         union all
         select 'email_hash', email_hash, 0, 1, created_at, created_at
-        from {{ ref("stg_hubspot__contacts") }}
+        from {{ ref("int_crm__contacts") }}
         union all
         select 'email_hash', email_hash, 0, 1, occurred_at, occurred_at
         from {{ ref("stg_hubspot__email_events") }}

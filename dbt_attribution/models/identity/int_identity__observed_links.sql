@@ -48,17 +48,17 @@ with
             updated_at
         from {{ ref("stg_backend__users") }}
         union all
-        select 'user_email', 'hubspot', email_hash, user_id, false, 1, created_at, updated_at
-        from {{ ref("stg_hubspot__contacts") }}
-        where not coalesce(is_archived, false)
+        select 'user_email', source, email_hash, user_id, false, 1, created_at, updated_at
+        from {{ ref("int_crm__contacts") }}
+        where not is_archived
         union all
-        select 'contact_user', 'hubspot', contact_id, user_id, false, 1, created_at, updated_at
-        from {{ ref("stg_hubspot__contacts") }}
-        where not coalesce(is_archived, false)
+        select 'contact_user', source, contact_id, user_id, false, 1, created_at, updated_at
+        from {{ ref("int_crm__contacts") }}
+        where not is_archived
         union all
-        select 'contact_email', 'hubspot', contact_id, email_hash, false, 1, created_at, updated_at
-        from {{ ref("stg_hubspot__contacts") }}
-        where not coalesce(is_archived, false)
+        select 'contact_email', source, contact_id, email_hash, false, 1, created_at, updated_at
+        from {{ ref("int_crm__contacts") }}
+        where not is_archived
         union all
         select 'user_email', 'klaviyo', email_hash, user_id, false, 1, created_at, updated_at
         from {{ ref("stg_klaviyo__profiles") }}

@@ -70,10 +70,16 @@ with
         select 'user_id', user_id, organisation_id, null, started_at, 2
         from {{ ref("stg_backend__subscriptions") }}
         union all
-        select 'contact_id', contact_id, organisation_id, customer_source, created_at, 3
-        from {{ ref("stg_hubspot__contacts") }}
+        select
+            'contact_id',
+            contact_id,
+            organisation_id,
+            case when is_primary_crm then customer_source end,
+            created_at,
+            case when is_primary_crm then 3 else 4 end
+        from {{ ref("int_crm__contacts") }}
         union all
-        select 'contact_id', contact_id, null, customer_source, created_at, 4
+        select 'contact_id', contact_id, null, customer_source, created_at, 5
         from {{ ref("stg_files__contacts") }}
     ),
 

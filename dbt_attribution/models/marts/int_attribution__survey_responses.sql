@@ -11,8 +11,10 @@ with
             created_at
         from {{ ref("stg_backend__users") }}
         union all
-        select 'contact_id', contact_id, 'hubspot', customer_source, created_at
-        from {{ ref("stg_hubspot__contacts") }}
+        select 'contact_id', contact_id, source, customer_source, created_at
+        from {{ ref("int_crm__contacts") }}
+        -- A contact kept in two CRMs carries one answer, copied.
+        where is_primary_crm
         union all
         select 'contact_id', contact_id, 'files', customer_source, created_at
         from {{ ref("stg_files__contacts") }}
