@@ -191,22 +191,18 @@ class Org:
         where = f" WHERE SystemModstamp >= {_moment(since)}" if since and "SystemModstamp" in known else ""
         count = self.get(f"{self._root}/queryAll", {"q": f"SELECT COUNT() FROM {kind}{where}"})["totalSize"]
         text = f"SELECT {', '.join(names)} FROM {kind}{where}"
-        if int(count) >= self._config.bulk_rows:
-            yield from self._bulk(kind, text)
-        else:
-            yield from self._query(kind, f"{text} ORDER BY Id")
+        in_bulk = int(count) >= self._config.bulk_rows
+        for record in self._bulk(kind, text) if in_bulk else self._query(kind, f"{text} ORDER BY Id"):
+            # A field that was promised and is missing is a change of format, not an empty value.
+            yield {name: record[name] for name in names}
 
     def _query(self, kind: str, text: str) -> Iterator[Mapping[str, Any]]:
         def fetch(following: str | None) -> tuple[Any, str | None]:
-            reply = (
-                self.get(following)
-                if following
-                else self.session.call(
-                    "GET",
-                    self._address(f"{self._root}/queryAll"),
-                    params={"q": text},
-                    headers={"Sforce-Query-Options": f"batchSize={self._config.page_size}"},
-                )
+            reply = self.session.call(
+                "GET",
+                self._address(following or f"{self._root}/queryAll"),
+                params=None if following else {"q": text},
+                headers={"Sforce-Query-Options": f"batchSize={self._config.page_size}"},
             )
             return reply["records"], None if reply["done"] else str(reply["nextRecordsUrl"])
 

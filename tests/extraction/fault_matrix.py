@@ -166,6 +166,13 @@ CASES: Final[Mapping[str, Case]] = {
             "withdrawn field": "settled",
         },
     ),
+    "salesforce": Case(
+        lambda server, folder: settings("salesforce", server, page_size=1),
+        flipped="SortOrder",
+        withdrawn="SystemModstamp",
+        # Its usual throttle is the day's quota.
+        differs={**UPSERTED, "throttled": ("recovered", {"policy": "concurrent"})},
+    ),
 }
 
 
