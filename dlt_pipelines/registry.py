@@ -12,8 +12,8 @@ from dlt_pipelines.sources import (
     mailchimp,
     meta_ads,
     posthog,
-    tiktok_ads,
     salesforce,
+    tiktok_ads,
 )
 from dlt_pipelines.spec import ColumnSpec, Finding, MissingSecret, ResourceSpec, SecretSpec, SourceSpec
 

@@ -28,8 +28,8 @@ from dlt_pipelines.sandbox.vendors import (
     mailchimp,
     meta_ads,
     posthog,
-    tiktok_ads,
     salesforce,
+    tiktok_ads,
 )
 from dlt_pipelines.sandbox.vendors.common import (
     DEVELOPER_TOKEN,
