@@ -54,6 +54,8 @@ RuleModel = Literal[
 
 
 CrmName = Literal["hubspot", "salesforce"]
+WebSource = Literal["ga4", "posthog", "mixpanel", "amplitude"]
+WEB_SOURCES: tuple[WebSource, ...] = get_args(WebSource)
 
 
 class SettingsError(ValueError):
@@ -115,6 +117,15 @@ class Attribution(_Section):
     data_driven_min_conversions: Annotated[int, Field(ge=1)] = 1000
     bootstrap_replicates: Annotated[int, Field(ge=50, le=10_000)] = 500
     identity_ip_window: bool = False
+    # Of several vendors that track one site, the first that saw it on a day counts for that day.
+    web_source_priority: tuple[WebSource, ...] = WEB_SOURCES
+
+    @field_validator("web_source_priority")
+    @classmethod
+    def _every_web_source(cls, value: tuple[WebSource, ...]) -> tuple[WebSource, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a source is named twice")
+        return (*value, *(name for name in WEB_SOURCES if name not in value))
 
     @field_validator("include_campaigns", "exclude_campaigns")
     @classmethod
@@ -340,6 +351,7 @@ class Settings(BaseSettings):
     def dbt_vars(self) -> dict[str, Any]:
         return {
             "enabled_sources": list(self.enabled_sources),
+            "web_source_priority": list(self.attribution.web_source_priority),
             "reporting_time_zone": self.project.reporting_time_zone,
             "reporting_currency": self.project.reporting_currency,
             "own_domains": list(self.project.own_domains),

@@ -16,6 +16,7 @@ COLUMNS: Final = (
     C("user_id", "text", "User the event itself names as logged in.", "identifier"),
     C("distinct_id", "text", "Whom the vendor counts the event for when it was read.", "identifier"),
     C("person_id", "text", "The vendor's own key of that person."),
+    C("merged_id", "text", "Id that this event says is the same person's as `distinct_id`.", "identifier"),
     C("email_hash", "text", "Keyed hash of an address given with the event.", "email"),
     C("page_url", "text", "Full address, personal values redacted.", "url"),
     C("referrer", "text", "Referring address, personal values redacted.", "url"),

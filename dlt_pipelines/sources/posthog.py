@@ -31,6 +31,8 @@ NAME: Final = "posthog"
 API_KEY: Final = SecretSpec("POSTHOG_API_KEY", "personal API key (phx_…) with the scope query:read", required=False)
 VALUES: Final = ("value", "revenue", "$revenue")
 PHONES: Final = ("phone", "$phone", "phone_number")
+# Events that join two ids, and the property that names the other one.
+MERGES: Final = {"$identify": "$anon_distinct_id", "$create_alias": "alias", "$merge_dangerously": "alias"}
 NO_REFERRER: Final = "$direct"
 
 EVENTS: Final = events_table("Events of the web, apps and servers.")
@@ -209,6 +211,7 @@ def event_row(row: Mapping[str, Any], config: PosthogConfig) -> dict[str, Any]:
         "user_id": user_id,
         "distinct_id": distinct_id,
         "person_id": row["person_id"],
+        "merged_id": properties.get(MERGES[row["event"]]) if row["event"] in MERGES else None,
         "email_hash": first_text(given if isinstance(given, dict) else {}, config.email_properties)
         or first_text(properties, config.email_properties),
         "page_url": properties.get("$current_url"),

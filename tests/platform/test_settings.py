@@ -84,3 +84,10 @@ def test_production_never_makes_a_hash_key(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTRIBUTION_ENV", "production")
     with pytest.raises(SettingsError, match="ATTRIBUTION_HASH_KEY"):
         load_settings(write(tmp_path, "")).hash_key()
+
+
+def test_web_sources_are_ranked_once_each(tmp_path):
+    chosen = load_settings(write(tmp_path, '[attribution]\nweb_source_priority = ["mixpanel", "ga4"]\n'))
+    assert chosen.dbt_vars()["web_source_priority"] == ["mixpanel", "ga4", "posthog", "amplitude"]
+    with pytest.raises(SettingsError, match="named twice"):
+        load_settings(write(tmp_path, '[attribution]\nweb_source_priority = ["ga4", "ga4"]\n'))

@@ -15,10 +15,11 @@
                 )
         ),
 
-        -- The product's own backend and the analytics tag both record a sign-up. The analytics row counts;
-        -- the
-        -- backend's counts only where the tag was blocked, that is, where no analytics row of the same device
-        -- or user lies within an hour.
+        -- The product's own backend and the analytics tag both record a sign-up, and two vendors' tags and servers
+        -- may. The
+        -- first of the web sources counts; the next one's row, or the backend's, only where the tag was blocked,
+        -- that is,
+        -- where no better source has a row of the same device or user within an hour.
         seen_twice as (
             -- One join an identifier: with `or` in one join only the event's name is left to hash on, and a
             -- hundred thousand sign-ups become ten thousand million pairs.
@@ -30,7 +31,9 @@
                     on backend.event_name = analytics.event_name
                     and backend.{{ identifier }} = analytics.{{ identifier }}
                     and abs({{ seconds_between("analytics.occurred_at", "backend.occurred_at") }}) <= 3600
-                where backend.source = 'backend' and analytics.source <> 'backend'
+                where
+                    (backend.source = 'backend' and analytics.source <> 'backend')
+                    or {{ web_source_rank("backend.source") }} > {{ web_source_rank("analytics.source") }}
                 {% if not loop.last %}
                     union
                 {% endif %}

@@ -1,6 +1,6 @@
-{%- set ga4_click_ids = ["gclid", "dclid", "srsltid"] -%}
+{%- set collected_click_ids = ["gclid", "dclid", "srsltid"] -%}
 with
-    -- The export holds no user agent; the newest one the backend saw on the same device stands in for it. A
+    -- Most vendors keep no user agent; the newest one the backend saw on the same device stands in for it. A
     -- device keeps
     -- its browser, and matching each event to its nearest request would cost a range join over both streams.
     device_user_agents as (
@@ -13,27 +13,29 @@ with
 
     collected as (
         select
-            ga4.event_id,
-            'ga4' as source,
-            ga4.device_id,
-            ga4.user_id,
-            cast(null as {{ type_of("text") }}) as email_hash,
+            web.event_id,
+            web.source,
+            web.device_id,
+            web.user_id,
+            web.email_hash,
             cast(null as {{ type_of("text") }}) as fingerprint_id,
-            ga4.event_name,
-            ga4.occurred_at,
-            ga4.page_url,
-            ga4.referrer,
-            {%- for field in utm_fields().values() | list + ga4_click_ids %}
-                ga4.{{ field }} as ga4_{{ field }},
+            web.event_name,
+            web.occurred_at,
+            web.page_url,
+            web.referrer,
+            {%- for field in utm_fields().values() | list + collected_click_ids %}
+                web.{{ field }} as collected_{{ field }},
             {%- endfor %}
-            agents.user_agent_hash,
-            cast(null as {{ type_of("text") }}) as ip_hash,
-            lower(ga4.device_category) as device_category,
-            ga4.browser,
-            ga4.country,
-            ga4.event_value as value
-        from {{ ref("stg_ga4__events") }} as ga4
-        left join device_user_agents as agents on ga4.device_id = agents.device_id
+            case
+                when web.user_agent <> '' then md5(web.user_agent) else agents.user_agent_hash
+            end as user_agent_hash,
+            web.ip_hash,
+            lower(web.device_category) as device_category,
+            web.browser,
+            web.country,
+            web.event_value as value
+        from {{ ref("int_events__web") }} as web
+        left join device_user_agents as agents on web.device_id = agents.device_id
 
         union all
 
@@ -50,8 +52,8 @@ with
             occurred_at,
             path as page_url,
             referrer,
-            {%- for field in utm_fields().values() | list + ga4_click_ids %}
-                null as ga4_{{ field }},
+            {%- for field in utm_fields().values() | list + collected_click_ids %}
+                null as collected_{{ field }},
             {%- endfor %}
             case when user_agent <> '' then md5(user_agent) end as user_agent_hash,
             ip_hash,
@@ -74,8 +76,8 @@ with
             occurred_at,
             page_url,
             referrer,
-            {%- for field in utm_fields().values() | list + ga4_click_ids %}
-                null as ga4_{{ field }},
+            {%- for field in utm_fields().values() | list + collected_click_ids %}
+                null as collected_{{ field }},
             {%- endfor %}
             case when user_agent <> '' then md5(user_agent) end as user_agent_hash,
             ip_hash,
@@ -142,14 +144,14 @@ select
     {{ url_host("events.referrer") }} as referrer_domain,
     {%- for name, field in utm_fields().items() %}
         coalesce(
-            {{ utm_value(url_parameter("events.tagged_url", name)) }}, {{ utm_value("events.ga4_" ~ field) }}
+            {{ utm_value(url_parameter("events.tagged_url", name)) }}, {{ utm_value("events.collected_" ~ field) }}
         ) as {{ name }},
     {%- endfor %}
     {%- for name in click_id_fields() %}
-        {%- if name in ga4_click_ids %}
+        {%- if name in collected_click_ids %}
             coalesce(
                 {{ click_id_value(url_parameter("events.tagged_url", name)) }},
-                {{ click_id_value("events.ga4_" ~ name) }}
+                {{ click_id_value("events.collected_" ~ name) }}
             ) as {{ name }},
         {%- else %} {{ click_id_value(url_parameter("events.tagged_url", name)) }} as {{ name }},
         {%- endif %}

@@ -7,6 +7,9 @@ with
         union
         select user_agent
         from {{ ref("stg_files__events") }}
+        union
+        select user_agent
+        from {{ ref("int_events__web") }}
     )
 
 select md5(user_agent) as user_agent_hash, user_agent

@@ -10,6 +10,7 @@
     "email_verified_by_another_user": "Another user verified this address.",
     "email_has_several_users": "More than one user gave this address and none verified it.",
     "merged_into_several_users": "The vendor merged the id into more than one user.",
+    "merged_device_has_several_users": "The vendor merged the device into one user, but several logged in on it.",
     "several_overrides": "The override table attaches the identifier to more than one person.",
     "click_tokens_lead_to_several_persons": "Its click ids were seen on devices of more than one person.",
     "device_has_several_emails": "Addresses of more than one person were given on the device.",

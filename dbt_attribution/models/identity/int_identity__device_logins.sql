@@ -103,6 +103,9 @@ with
                 then 'settled_by_override'
                 when grouped.link_kind = 'vendor_merge' and counts.persons > 1
                 then 'merged_into_several_users'
+                -- Vendors give a shared device to whoever logged in on it first.
+                when grouped.link_kind = 'vendor_merge' and logins.persons > 1
+                then 'merged_device_has_several_users'
             end as refusal_reason,
             coalesce(counts.persons, 0) as persons
         from grouped
@@ -110,6 +113,10 @@ with
             person_counts as counts
             on grouped.link_kind = counts.link_kind
             and grouped.device_id = counts.device_id
+        left join
+            person_counts as logins
+            on logins.link_kind = 'device_user'
+            and grouped.device_id = logins.device_id
         left join (select distinct device_id from by_hand) as hands on grouped.device_id = hands.device_id
     )
 

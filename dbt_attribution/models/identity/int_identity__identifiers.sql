@@ -66,6 +66,12 @@ with
         select 'user_id', user_id, 0, 1, created_at, created_at
         from {{ ref("stg_klaviyo__profiles") }}
         union all
+        select 'user_id', user_id, 0, 1, created_at, created_at
+        from {{ ref("int_identity__vendor_profiles") }}
+        union all
+        select 'email_hash', email_hash, 0, 1, created_at, created_at
+        from {{ ref("int_identity__vendor_profiles") }}
+        union all
         select 'contact_id', contact_id, 0, 1, created_at, created_at
         from {{ ref("stg_files__contacts") }}
         union all

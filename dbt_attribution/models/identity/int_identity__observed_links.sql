@@ -63,6 +63,9 @@ with
         select 'user_email', 'klaviyo', email_hash, user_id, false, 1, created_at, updated_at
         from {{ ref("stg_klaviyo__profiles") }}
         union all
+        select 'user_email', source, email_hash, user_id, false, 1, created_at, created_at
+        from {{ ref("int_identity__vendor_profiles") }}
+        union all
         select 'user_email', 'files', email_hash, user_id, false, 1, created_at, created_at
         from {{ ref("stg_files__contacts") }}
         union all
