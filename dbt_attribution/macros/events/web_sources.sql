@@ -86,7 +86,7 @@
 
         -- -------- flags
         source.event_name in (
-            {%- for name in bookkeeping -%} '{{ name }}'{% if not loop.last %}, {% endif %} {%- endfor -%}
+            {%- for name in bookkeeping -%}'{{ name }}'{% if not loop.last %}, {% endif %} {%- endfor -%}
         ) as is_bookkeeping,
 
         -- -------- numerics

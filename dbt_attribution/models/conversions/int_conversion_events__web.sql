@@ -15,9 +15,11 @@
                 )
         ),
 
-        -- The product's own backend and the analytics tag both record a sign-up, and two vendors' tags and servers
+        -- The product's own backend and the analytics tag both record a sign-up, and two vendors' tags and
+        -- servers
         -- may. The
-        -- first of the web sources counts; the next one's row, or the backend's, only where the tag was blocked,
+        -- first of the web sources counts; the next one's row, or the backend's, only where the tag was
+        -- blocked,
         -- that is,
         -- where no better source has a row of the same device or user within an hour.
         seen_twice as (

@@ -144,7 +144,8 @@ select
     {{ url_host("events.referrer") }} as referrer_domain,
     {%- for name, field in utm_fields().items() %}
         coalesce(
-            {{ utm_value(url_parameter("events.tagged_url", name)) }}, {{ utm_value("events.collected_" ~ field) }}
+            {{ utm_value(url_parameter("events.tagged_url", name)) }},
+            {{ utm_value("events.collected_" ~ field) }}
         ) as {{ name }},
     {%- endfor %}
     {%- for name in click_id_fields() %}

@@ -1,9 +1,11 @@
 {{ config(materialized="view") }}
 {%- set collected_fields = utm_fields().values() | list + ["gclid", "dclid", "srsltid"] -%}
 {%- set ranked = web_sources() -%}
--- A visit tracked by two vendors is one visit. For each host and UTC day the first vendor of the priority list
+-- A visit tracked by two vendors is one visit. For each host and UTC day the first vendor of the priority
+-- list
 -- that saw it
--- counts, the others' rows of that host and day are left out: a vendor that was put in later, taken out or that
+-- counts, the others' rows of that host and day are left out: a vendor that was put in later, taken out or
+-- that
 -- failed for
 -- a day is filled in by the next one, and sites that only one of them tracks are kept.
 with
@@ -18,9 +20,7 @@ with
             occurred_at,
             page_url,
             referrer,
-            {%- for field in collected_fields %}
-                {{ field }},
-            {%- endfor %}
+            {%- for field in collected_fields %} {{ field }}, {%- endfor %}
             cast(null as {{ type_of("text") }}) as user_agent,
             cast(null as {{ type_of("text") }}) as ip_hash,
             device_category,
@@ -40,9 +40,7 @@ with
                 occurred_at,
                 page_url,
                 referrer,
-                {%- for field in collected_fields %}
-                    null as {{ field }},
-                {%- endfor %}
+                {%- for field in collected_fields %} null as {{ field }}, {%- endfor %}
                 user_agent,
                 ip_hash,
                 device_category,
@@ -54,41 +52,44 @@ with
         {%- endfor %}
     )
 
-{%- if ranked | length < 2 %}
-    select *
-    from collected
-{%- else %},
+{%- if ranked | length < 2 %} select * from collected
+{%- else %}
+        ,
 
-    placed as (
-        select
-            *,
-            coalesce({{ url_host("page_url") }}, '') as site,
-            cast(occurred_at as date) as seen_on,
-            {{ web_source_rank("source") }} as source_rank
-        from collected
-    ),
+        placed as (
+            select
+                *,
+                coalesce({{ url_host("page_url") }}, '') as site,
+                cast(occurred_at as date) as seen_on,
+                {{ web_source_rank("source") }} as source_rank
+            from collected
+        ),
 
-    sites as (select distinct site, seen_on, source_rank from placed),
+        sites as (select distinct site, seen_on, source_rank from placed),
 
-    leaders as (
-        select site, seen_on, min(source_rank) as source_rank from sites where site <> '' group by site, seen_on
-    ),
+        leaders as (
+            select site, seen_on, min(source_rank) as source_rank
+            from sites
+            where site <> ''
+            group by site, seen_on
+        ),
 
-    counting as (
-        select site, seen_on, source_rank
-        from leaders
-        union
-        -- An event without an address, as servers send, counts when its vendor leads any site of the day, since
-        -- the leader of its own site has probably recorded the same thing.
-        select '' as site, seen_on, source_rank
-        from leaders
-        union
-        select sites.site, sites.seen_on, min(sites.source_rank) as source_rank
-        from sites
-        left join leaders on sites.seen_on = leaders.seen_on
-        where sites.site = '' and leaders.seen_on is null
-        group by sites.site, sites.seen_on
-    )
+        counting as (
+            select site, seen_on, source_rank
+            from leaders
+            union
+            -- An event without an address, as servers send, counts when its vendor leads any site of the
+            -- day, since
+            -- the leader of its own site has probably recorded the same thing.
+            select '' as site, seen_on, source_rank
+            from leaders
+            union
+            select sites.site, sites.seen_on, min(sites.source_rank) as source_rank
+            from sites
+            left join leaders on sites.seen_on = leaders.seen_on
+            where sites.site = '' and leaders.seen_on is null
+            group by sites.site, sites.seen_on
+        )
 
     select
         {%- for field in [
@@ -101,7 +102,14 @@ with
             "occurred_at",
             "page_url",
             "referrer",
-        ] + collected_fields + ["user_agent", "ip_hash", "device_category", "browser", "country", "event_value"] %}
+        ] + collected_fields + [
+            "user_agent",
+            "ip_hash",
+            "device_category",
+            "browser",
+            "country",
+            "event_value",
+        ] %}
             placed.{{ field }}{% if not loop.last %},{% endif %}
         {%- endfor %}
     from placed

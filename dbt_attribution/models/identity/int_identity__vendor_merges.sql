@@ -1,4 +1,5 @@
--- Devices that a vendor has joined to a user. Told in three ways: an event that says so, an anonymous event that
+-- Devices that a vendor has joined to a user. Told in three ways: an event that says so, an anonymous event
+-- that
 -- the vendor
 -- has since put under a user's id or person, and PostHog's table of the ids of a person, which alone is up to
 -- date where
@@ -13,7 +14,8 @@ with
         ),
 
         {{ vendor }}_pairs as (
-            select events.merged_id as device_id, events.distinct_id as user_id, events.occurred_at as merged_at
+            select
+                events.merged_id as device_id, events.distinct_id as user_id, events.occurred_at as merged_at
             from {{ ref("stg_" ~ vendor ~ "__events") }} as events
             left join {{ vendor }}_devices as targets on events.distinct_id = targets.device_id
             where events.merged_id is not null and targets.device_id is null

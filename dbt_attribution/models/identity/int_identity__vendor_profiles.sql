@@ -1,6 +1,5 @@
 -- Users and the addresses that product analytics vendors keep with them.
-with
-    devices as (select distinct device_id from {{ ref("stg_posthog__events") }} where device_id is not null)
+with devices as (select distinct device_id from {{ ref("stg_posthog__events") }} where device_id is not null)
 
 select 'posthog' as source, ids.distinct_id as user_id, persons.email_hash, persons.created_at
 from {{ ref("stg_posthog__persons") }} as persons
