@@ -51,6 +51,26 @@ def coverage_chart(weekly: pd.DataFrame) -> alt.FacetChart:
     )
 
 
+def reliability_chart(bins: pd.DataFrame) -> alt.HConcatChart:
+    """What a conversion model promised against what happened, one chart a conversion type.
+
+    Args:
+        bins: rows of credit.conversion_model_reliability: conversion_type, predicted, observed, ci_low, ci_high, journeys.
+    """
+    return alt.hconcat(*(_reliability_of_type(str(kind), rows) for kind, rows in bins.groupby("conversion_type")))
+
+
+def _reliability_of_type(conversion_type: str, bins: pd.DataFrame) -> alt.LayerChart:
+    top = float(bins[["predicted", "ci_high"]].max().max()) or 1.0
+    scale = alt.Scale(domain=[0, top])
+    diagonal = alt.Chart(pd.DataFrame({"at": [0.0, top]})).mark_line(color="#999", strokeDash=[4, 3])
+    base = alt.Chart(bins).encode(x=alt.X("predicted:Q", title="promised chance", scale=scale))
+    whiskers = base.mark_rule(color="#333").encode(y="ci_low:Q", y2="ci_high:Q")
+    points = base.mark_circle(size=60).encode(y=alt.Y("observed:Q", title="share that converted", scale=scale))
+    line = diagonal.encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale))
+    return (line + whiskers + points).properties(width=260, height=260, title=conversion_type)
+
+
 def lab_chart(scores: pd.DataFrame) -> alt.VConcatChart:
     """How far each model is from the truth in each world of the lab, seen worlds and those kept apart one above the other.
 

@@ -15,6 +15,7 @@ from asset_checks import build_checks  # noqa: E402
 from attribution_platform.assets.credit import build_credit_assets  # noqa: E402
 from attribution_platform.assets.enrichment import build_enrichment_assets  # noqa: E402
 from attribution_platform.assets.monitoring import build_monitoring_assets  # noqa: E402
+from attribution_platform.assets.scoring import build_scoring_assets  # noqa: E402
 from attribution_platform.assets.serving import build_serving_assets  # noqa: E402
 from attribution_platform.ingestion import build_ingestion  # noqa: E402
 from attribution_platform.jobs import REBUILD, build_jobs  # noqa: E402
@@ -45,6 +46,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             *build_enrichment_assets(),
             *build_credit_assets(chosen),
             *build_monitoring_assets(chosen),
+            *build_scoring_assets(chosen),
             *build_serving_assets(chosen),
         ],
         asset_checks=build_checks(chosen),

@@ -52,9 +52,10 @@ def build_jobs(settings: Settings) -> list[Any]:
     ]
     built = dg.AssetSelection.all() - dg.AssetSelection.groups(INGESTION_GROUP)
     jobs.append(dg.define_asset_job(REBUILD, selection=built, description=DESCRIPTIONS[REBUILD]))
-    weights = dg.AssetSelection.assets(
-        *([keys.CREDIT, f"credit_{what}_weights"] for what in ("channel", "path", "touch"))
+    estimated = dg.AssetSelection.assets(
+        *([keys.CREDIT, f"credit_{what}_weights"] for what in ("channel", "path", "touch")),
+        *([keys.CREDIT, f"conversion_model_{what}"] for what in ("terms", "quality", "reliability")),
     )
-    re_estimated = weights.downstream()
+    re_estimated = estimated.downstream()
     jobs.append(dg.define_asset_job("monthly", selection=re_estimated, description=DESCRIPTIONS["monthly"]))
     return jobs

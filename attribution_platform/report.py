@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from attribution_platform.charts import coverage_chart, credit_chart
+from attribution_platform.charts import coverage_chart, credit_chart, reliability_chart
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.summary import summarise
 
@@ -50,6 +50,12 @@ def render_report(warehouse: Warehouse) -> str:
     withheld = weights[weights["status"] != "ok"][
         ["model_type", "conversion_type", "n_conversions", "status"]
     ].drop_duplicates()
+    scoring = warehouse.query(
+        "select conversion_type, status, model_version, held_out_conversions, base_rate, brier, brier_skill, brier_skill_low, "
+        "brier_skill_high, calibration_error, calibration_error_low, calibration_error_high "
+        "from credit.conversion_model_quality order by conversion_type"
+    )
+    reliability = warehouse.query("select * from credit.conversion_model_reliability order by conversion_type, bin")
     weekly = warehouse.query(
         "select * from marts.mart_attribution__coverage_weekly where segment_type = 'all' order by metric, week_on"
     ).dropna(subset=["rate"])
@@ -68,6 +74,12 @@ def render_report(warehouse: Warehouse) -> str:
         ),
         _section("Withheld for lack of data", withheld) if len(withheld) else None,
         _section("Return on spend", summary.roi),
+        _section(
+            "Chance of a conversion: how good it is",
+            scoring,
+            "On the last journeys whose outcome is known, which the judged model had not seen. Intervals are 95 %.",
+            reliability_chart(reliability) if len(reliability) else None,
+        ),
         _section("Tracking coverage, last complete week", summary.coverage),
         _section("Tracking coverage by week", chart=coverage_chart(weekly)) if len(weekly) else None,
     ]

@@ -116,6 +116,8 @@ class Attribution(_Section):
     # Under this many conversions a data-driven model reports "insufficient data" instead of a number.
     data_driven_min_conversions: Annotated[int, Field(ge=1)] = 1000
     bootstrap_replicates: Annotated[int, Field(ge=50, le=10_000)] = 500
+    # Days ahead in which a journey's score gives the chance of a conversion.
+    score_horizon_days: Annotated[int, Field(ge=1, le=180)] = 30
     identity_ip_window: bool = False
     # Of several vendors that track one site, the first that saw it on a day counts for that day.
     web_source_priority: tuple[WebSource, ...] = WEB_SOURCES
@@ -369,6 +371,7 @@ class Settings(BaseSettings):
             "include_campaigns": list(self.attribution.include_campaigns),
             "exclude_campaigns": list(self.attribution.exclude_campaigns),
             "path_transform": self.attribution.path_transform,
+            "score_horizon_days": self.attribution.score_horizon_days,
             "conversions": [conversion.model_dump(exclude_none=True) for conversion in self.conversions],
             "channel_rules": [rule.model_dump(exclude_none=True) for rule in self.channel_rules],
             "min_volume": self.alerts.thresholds.min_volume,
