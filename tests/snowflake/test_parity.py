@@ -22,6 +22,7 @@ from attribution_platform.credit.assets_api import (
     credit_from_paths,
     credit_from_people,
 )
+from attribution_platform.credit.scoring import INTERCEPT, QUALITY_TYPES, TERM_TYPES
 from attribution_platform.demo import prepare_sandbox
 from attribution_platform.resources.warehouse import DUCKDB_CONFIG, DuckDBWarehouse, SnowflakeWarehouse, Warehouse
 from attribution_platform.settings import DBT_PROJECT_DIR, Settings, load_settings
@@ -155,6 +156,19 @@ def _credit(warehouse: Warehouse) -> None:
     warehouse.replace_table("credit", "credit_channel_weights", channel_weights, CHANNEL_WEIGHT_TYPES)
     warehouse.replace_table("credit", "credit_path_weights", path_weights, PATH_WEIGHT_TYPES)
     warehouse.replace_table("credit", "credit_touch_weights", touch_weights, TOUCH_WEIGHT_TYPES)
+    _conversion_model(warehouse)
+
+
+def _conversion_model(warehouse: Warehouse) -> None:
+    """Any coefficients will do: what is compared is how the two score with them."""
+    found = warehouse.query("select distinct term from intermediate.int_scoring__features order by term")
+    (kind,) = warehouse.query("select min(conversion_type) as kind from core.fct_conversions")["kind"]
+    names = [INTERCEPT, *found["term"]]
+    terms = pd.DataFrame({"term": names, "coefficient": [0.1 * (i % 7) - 0.4 for i in range(len(names))]})
+    quality = pd.DataFrame({"conversion_type": [kind], "status": ["ok"], "model_version": ["any"]})
+    quality = quality.reindex(columns=list(QUALITY_TYPES))
+    warehouse.replace_table("credit", "conversion_model_terms", terms.assign(conversion_type=kind), TERM_TYPES)
+    warehouse.replace_table("credit", "conversion_model_quality", quality, QUALITY_TYPES)
 
 
 def land_on_snowflake(settings: Settings, warehouse: SnowflakeWarehouse) -> int:
