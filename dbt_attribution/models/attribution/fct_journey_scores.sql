@@ -1,4 +1,5 @@
--- Chance of every journey alive now to convert within the horizon. The model is a small table of coefficients,
+-- Chance of every journey alive now to convert within the horizon. The model is a small table of
+-- coefficients,
 -- so this is
 -- one sum a journey, whatever their number; a type without a model has null and the reason.
 with
@@ -34,16 +35,11 @@ with
         select states.state_id, sum(features.value * terms.coefficient) as total
         from states
         inner join {{ ref("int_scoring__features") }} as features on states.state_id = features.state_id
-        inner join
-            terms
-            on states.conversion_type = terms.conversion_type
-            and features.term = terms.term
+        inner join terms on states.conversion_type = terms.conversion_type and features.term = terms.term
         group by states.state_id
     ),
 
-    intercepts as (
-        select conversion_type, coefficient as intercept from terms where term = '(intercept)'
-    )
+    intercepts as (select conversion_type, coefficient as intercept from terms where term = '(intercept)')
 
 select
     -- -------- ids

@@ -4,7 +4,8 @@
 {%- set steps = 12 -%}
 {#- Enough to learn from; more people would only be read. Buyers and others are drawn apart and weighted back. -#}
 {%- set enough = 50000 -%}
--- Journeys as they stood at a moment: those alive now (step 0), to be scored, and those of earlier moments, to
+-- Journeys as they stood at a moment: those alive now (step 0), to be scored, and those of earlier moments,
+-- to
 -- learn
 -- from. A journey begins after the person's last conversion of the type, or with the window.
 with
@@ -61,14 +62,10 @@ with
             buyers.conversions is not null as is_buyer,
             -- A number between 0 and 1 that any warehouse draws alike.
             {% for digit in range(1, 6) %}
-                (
-                    position(substr(md5(touched.canonical_user_id), {{ digit }}, 1) in '0123456789abcdef')
-                    - 1
-                )
+                (position(substr(md5(touched.canonical_user_id), {{ digit }}, 1) in '0123456789abcdef') - 1)
                 / {{ 16**digit }}.0
                 {% if not loop.last %} + {% endif %}
-            {% endfor %}
-            as luck
+            {% endfor %} as luck
         from (select distinct canonical_user_id from {{ ref("fct_touchpoints") }}) as touched
         cross join types
         left join
@@ -91,9 +88,7 @@ with
             people.luck < 1.0 / groups.stands_for as is_drawn
         from people
         inner join
-            groups
-            on people.conversion_type = groups.conversion_type
-            and people.is_buyer = groups.is_buyer
+            groups on people.conversion_type = groups.conversion_type and people.is_buyer = groups.is_buyer
     ),
 
     last_conversions as (
@@ -155,19 +150,14 @@ with
         inner join
             (
                 -- Two at one instant would leave the choice to chance.
-                select
-                    conversion_type,
-                    canonical_user_id,
-                    converted_at,
-                    min(conversion_id) as conversion_id
+                select conversion_type, canonical_user_id, converted_at, min(conversion_id) as conversion_id
                 from {{ ref("fct_conversions") }}
                 group by conversion_type, canonical_user_id, converted_at
             ) as conversions
             on alive.conversion_type = conversions.conversion_type
             and alive.canonical_user_id = conversions.canonical_user_id
             and conversions.converted_at > alive.snapshot_at
-            and conversions.converted_at
-            <= {{ add_days("alive.snapshot_at", var("score_horizon_days")) }}
+            and conversions.converted_at <= {{ add_days("alive.snapshot_at", var("score_horizon_days")) }}
         where alive.step > 0
         group by alive.conversion_type, alive.step, alive.canonical_user_id
     )
