@@ -123,6 +123,76 @@ class TiktokAdsConfig(HttpSourceConfig):
     page_size: int = Field(default=1000, ge=1, le=1000)
 
 
+class RotatingTokenConfig(HttpSourceConfig):
+    """A source whose sign-in may answer with another refresh token: the latest is kept, sealed, in a folder."""
+
+    token_url: str
+    token_folder: Path = Field(
+        default=Path("data/tokens"),
+        description="folder of sealed refresh tokens; every process that reads must share it",
+    )
+
+
+class MicrosoftAdsConfig(RotatingTokenConfig):
+    """Microsoft Ads: campaign days and clicks, from reports that are built on demand."""
+
+    base_url: str = "https://reporting.api.bingads.microsoft.com"
+    api_version: str = "v13"
+    token_url: str = "https://login.microsoftonline.com/common/oauth2/v2.0/token"  # noqa: S105 - an address
+    customer_id: str = Field(default="", description="manager account (customer) id, sent with every request")
+    account_ids: tuple[str, ...] = ()
+    # Left to itself Microsoft takes the day of the Pacific coast.
+    report_time_zone: str = Field(
+        default="GreenwichMeanTimeDublinEdinburghLisbonLondon", description="Microsoft's own name of a time zone"
+    )
+    settling_days: Days = 30
+    clicks: bool = True
+    click_days_back: int = Field(default=90, ge=0, le=180)
+
+
+class LinkedinAdsConfig(RotatingTokenConfig):
+    """LinkedIn Ads: campaign days, in UTC."""
+
+    base_url: str = "https://api.linkedin.com"
+    # Each month's version is served for a year.
+    api_version: str = Field(default="202610", pattern=r"^20\d{4}$")
+    token_url: str = "https://www.linkedin.com/oauth/v2/accessToken"  # noqa: S105 - an address
+    account_ids: tuple[str, ...] = ()
+    settling_days: Days = 7
+    page_size: int = Field(default=1000, ge=1, le=1000)
+
+    @field_validator("account_ids", mode="before")
+    @classmethod
+    def _bare_accounts(cls, value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            return tuple(str(item).removeprefix("urn:li:sponsoredAccount:") for item in value)
+        return value
+
+
+class RedditAdsConfig(RotatingTokenConfig):
+    """Reddit Ads: campaign days."""
+
+    base_url: str = "https://ads-api.reddit.com"
+    api_version: str = "v3"
+    token_url: str = "https://www.reddit.com/api/v1/access_token"  # noqa: S105 - an address
+    account_ids: tuple[str, ...] = ()
+    settling_days: Days = 7
+    page_size: int = Field(default=500, ge=1, le=1000)
+
+
+class XAdsConfig(HttpSourceConfig):
+    """X Ads: campaign days."""
+
+    base_url: str = "https://ads-api.x.com"
+    api_version: str = "12"
+    account_ids: tuple[str, ...] = ()
+    # Spend is final after three days; credits arrive for up to fourteen.
+    settling_days: Days = 14
+    # Longer spans are asked for as jobs, of up to 90 days each; a call answers for seven.
+    sync_days: int = Field(default=14, ge=0, le=400)
+    page_size: int = Field(default=1000, ge=1, le=1000)
+
+
 class MailchimpConfig(HttpSourceConfig):
     """Mailchimp: campaigns and what each recipient did."""
 
@@ -251,6 +321,10 @@ class SourcesConfig(BaseModel):
     ga4: Ga4Config = Ga4Config()
     google_ads: GoogleAdsConfig = GoogleAdsConfig()
     meta_ads: MetaAdsConfig = MetaAdsConfig()
+    microsoft_ads: MicrosoftAdsConfig = MicrosoftAdsConfig()
+    linkedin_ads: LinkedinAdsConfig = LinkedinAdsConfig()
+    reddit_ads: RedditAdsConfig = RedditAdsConfig()
+    x_ads: XAdsConfig = XAdsConfig()
     tiktok_ads: TiktokAdsConfig = TiktokAdsConfig()
     mailchimp: MailchimpConfig = MailchimpConfig()
     klaviyo: KlaviyoConfig = KlaviyoConfig()

@@ -19,6 +19,10 @@ META_THROTTLE: Final = frozenset({4, 17, 32, 613, *range(80000, 80007), 80008})
 META_TRANSIENT: Final = frozenset({1, 2})
 META_CREDENTIALS: Final = frozenset({102, 190})
 META_BUSY_PERCENT: Final = 90
+# InvalidCredentials, AuthenticationTokenExpired; CallRateExceeded, ConcurrentRequestOverLimit; InternalError.
+MICROSOFT_CREDENTIALS: Final = frozenset({105, 109})
+MICROSOFT_THROTTLE: Final = frozenset({117, 207})
+MICROSOFT_INTERNAL: Final = 0
 
 
 def plain(response: requests.Response) -> Verdict:
@@ -259,6 +263,38 @@ def linkedin(response: requests.Response) -> Verdict:
     return Verdict("retry", retry_after(response), excerpt(response), floor=30.0)
 
 
+def microsoft(response: requests.Response) -> Verdict:
+    """Microsoft Ads: numbered errors, under one of three names; a minute's pause after too many calls."""
+    if response.status_code < 300:
+        return OK
+    body = document(response)
+    listed = [body.get(name) for name in ("Errors", "OperationErrors", "BatchErrors")]
+    errors = [error for errors in listed if isinstance(errors, list) for error in errors if isinstance(error, dict)]
+    codes = {error.get("Code") for error in errors}
+    reason = "; ".join(
+        f"{error.get('ErrorCode')} ({error.get('Code')}): {error.get('Message', '')}" for error in errors
+    )
+    reason = reason or excerpt(response)
+    if codes & MICROSOFT_CREDENTIALS or response.status_code == 401:
+        return Verdict("credentials", reason=reason)
+    if codes & MICROSOFT_THROTTLE or response.status_code == 429:
+        return Verdict("retry", retry_after(response), reason, floor=60.0)
+    if MICROSOFT_INTERNAL in codes or response.status_code >= 500:
+        return Verdict("retry", retry_after(response), reason)
+    return Verdict("refused", reason=f"HTTP {response.status_code}, {reason}")
+
+
+def reddit(response: requests.Response) -> Verdict:
+    """Reddit: seconds until the window begins anew, in a header of its own."""
+    if response.status_code != 429:
+        return plain(response)
+    reset = response.headers.get("x-ratelimit-reset", "")
+    wait = retry_after(response)
+    if wait is None and reset.replace(".", "", 1).isdigit():
+        wait = float(reset)
+    return Verdict("retry", wait, excerpt(response), floor=5.0)
+
+
 # Mailchimp says it in HTTP.
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "ga4": google,
@@ -274,4 +310,6 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "pipedrive": pipedrive,
     "salesforce": salesforce,
     "linkedin_ads": linkedin,
+    "microsoft_ads": microsoft,
+    "reddit_ads": reddit,
 }

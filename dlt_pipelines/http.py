@@ -147,12 +147,20 @@ class VendorSession:
         config: base address, timeout, attempts, longest wait.
         dialect: how this vendor says that something is wrong.
         auth: adds credentials; None for none.
+        headers: sent with every request besides credentials.
 
     Attributes:
         last_headers: headers of the last reply, where a vendor tells more than in its body.
     """
 
-    def __init__(self, vendor: str, config: HttpSourceConfig, dialect: Dialect, auth: Auth | None = None) -> None:
+    def __init__(
+        self,
+        vendor: str,
+        config: HttpSourceConfig,
+        dialect: Dialect,
+        auth: Auth | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.vendor = vendor
         self._config = config
         self._dialect = dialect
@@ -161,7 +169,7 @@ class VendorSession:
         self._session = requests.Session()
         # A ~/.netrc entry for the host would replace our Authorization header; proxies still come from the environment.
         self._session.auth = _unsigned
-        self._session.headers["User-Agent"] = USER_AGENT
+        self._session.headers.update({"User-Agent": USER_AGENT, **(headers or {})})
         self._skew = 0.0
         self.last_headers: Mapping[str, str] = {}
 
@@ -351,6 +359,16 @@ def until_midnight() -> float:
     """Seconds until daily quotas are commonly reset (midnight UTC)."""
     now = utc_now()
     return ((now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0) - now).total_seconds()
+
+
+def poll(check: Callable[[], Any], *, first: float = 0.25, longest: float = 30.0, limit: float = 3600.0) -> Any:
+    """Ask again, less and less often, until the answer is not None; None when there was none within `limit` seconds."""
+    waited, pause = 0.0, first
+    while (found := check()) is None and waited < limit:
+        sleep(pause)
+        waited += pause
+        pause = min(pause * 2, longest)
+    return found
 
 
 def walk(vendor: str, fetch: Callable[[str | None], tuple[Any, str | None]]) -> Iterator[Any]:

@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from dlt_pipelines.config import HttpSourceConfig
+from dlt_pipelines.config import HttpSourceConfig, RotatingTokenConfig
 from dlt_pipelines.dialects import oauth
 from dlt_pipelines.http import CredentialsRejected, VendorError, VendorSession
+from dlt_pipelines.spec import SecretSpec
 
 LIFETIME_SECONDS: Final = 3600
 # A token that dies within this time is renewed before a request rather than after its refusal.
@@ -186,3 +187,25 @@ class RefreshTokenAuth(FetchedToken):
                     # Before the first use of what came with it: a crash after this line loses nothing.
                     self._file.write(self._refresh_token)
             return reply
+
+
+def rotating_auth(
+    source: str,
+    config: RotatingTokenConfig,
+    client_id: SecretSpec,
+    client_secret: SecretSpec,
+    refresh_token: SecretSpec,
+    **more: Any,
+) -> RefreshTokenAuth:
+    """Sign-in of a source by secrets from the environment, its latest refresh token kept in the settings' folder."""
+    first = refresh_token.read()
+    return RefreshTokenAuth(
+        source,
+        config,
+        token_url=config.token_url,
+        client_id=client_id.read(),
+        client_secret=client_secret.read(),
+        refresh_token=first,
+        token_file=TokenFile(config.token_folder / f"{source}.token", first, refresh_token.env),
+        **more,
+    )

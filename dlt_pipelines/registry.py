@@ -9,11 +9,15 @@ from dlt_pipelines.sources import (
     google_ads,
     hubspot,
     klaviyo,
+    linkedin_ads,
     mailchimp,
     meta_ads,
+    microsoft_ads,
     posthog,
+    reddit_ads,
     salesforce,
     tiktok_ads,
+    x_ads,
 )
 from dlt_pipelines.spec import ColumnSpec, Finding, MissingSecret, ResourceSpec, SecretSpec, SourceSpec
 
@@ -26,6 +30,10 @@ SOURCES: Final[dict[str, SourceSpec]] = {
         posthog.SPEC,
         google_ads.SPEC,
         meta_ads.SPEC,
+        microsoft_ads.SPEC,
+        linkedin_ads.SPEC,
+        reddit_ads.SPEC,
+        x_ads.SPEC,
         tiktok_ads.SPEC,
         mailchimp.SPEC,
         klaviyo.SPEC,

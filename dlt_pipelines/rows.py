@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -269,6 +270,12 @@ def moment(raw: Any) -> datetime:
     if isinstance(raw, date):
         return datetime(raw.year, raw.month, raw.day)
     raise TypeError
+
+
+def midnight(day: date, zone: str) -> str:
+    """The beginning of a day in a time zone, as vendors take times: UTC, no fractions (2026-07-01T07:00:00Z)."""
+    begins = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
+    return begins.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def from_epoch_ms(raw: Any) -> datetime | None:

@@ -275,8 +275,12 @@ class _Answer:
 class FaultMiddleware:
     """Logs every request of a vendor's app and shows the faults that are on for it."""
 
-    def __init__(self, app: ASGIApp, *, vendor: str, faults: Faults, dialect: Dialect) -> None:
+    def __init__(
+        self, app: ASGIApp, *, vendor: str, faults: Faults, dialect: Dialect, sign_in: str | None = None
+    ) -> None:
         self.app, self.vendor, self.faults, self.dialect = app, vendor, faults, dialect
+        # The token endpoint's path: what it says of dead tokens, and its limits, are its own.
+        self.sign_in = sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -327,7 +331,7 @@ class FaultMiddleware:
             ("expired_token", self.dialect.expired_token),
             ("revoked_token", self.dialect.revoked_token),
         )
-        for kind, respond in kinds:
+        for kind, respond in kinds[1:2] if path == self.sign_in else kinds:
             fault = self.faults.take(self.vendor, kind, path)
             if fault:
                 response = respond(Request(scope, receive), fault)

@@ -25,11 +25,16 @@ from dlt_pipelines.sandbox.vendors import (
     google_oauth,
     hubspot,
     klaviyo,
+    linkedin_ads,
     mailchimp,
     meta_ads,
+    microsoft_ads,
+    oauth,
     posthog,
+    reddit_ads,
     salesforce,
     tiktok_ads,
+    x_ads,
 )
 from dlt_pipelines.sandbox.vendors.common import (
     DEVELOPER_TOKEN,
@@ -45,12 +50,22 @@ MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
     "ga4": ga4.create_app,
     "google_ads": google_ads.create_app,
     "meta_ads": meta_ads.create_app,
+    "microsoft_ads": microsoft_ads.create_app,
+    "linkedin_ads": linkedin_ads.create_app,
+    "reddit_ads": reddit_ads.create_app,
+    "x_ads": x_ads.create_app,
     "tiktok_ads": tiktok_ads.create_app,
     "mailchimp": mailchimp.create_app,
     "klaviyo": klaviyo.create_app,
     "hubspot": hubspot.create_app,
     "posthog": posthog.create_app,
     "salesforce": salesforce.create_app,
+}
+# Vendors whose refresh tokens rotate: path of the token endpoint.
+TOKEN_PATHS: dict[str, str] = {
+    "microsoft_ads": microsoft_ads.TOKEN_PATH,
+    "linkedin_ads": linkedin_ads.TOKEN_PATH,
+    "reddit_ads": reddit_ads.TOKEN_PATH,
 }
 START_SECONDS = 30.0
 
@@ -164,6 +179,12 @@ class SandboxServer:
         return f"{self.url}/google_oauth/token"
 
     @property
+    def token_urls(self) -> dict[str, str]:
+        """Token endpoint of each vendor that has one, by source name."""
+        google = dict.fromkeys(("ga4", "google_ads"), self.token_url)
+        return {**google, **{name: f"{self.url}/{name}{path}" for name, path in TOKEN_PATHS.items()}}
+
+    @property
     def requests(self) -> list[RequestRecord]:
         """Every request to a vendor so far."""
         return self.faults.requests
@@ -172,7 +193,15 @@ class SandboxServer:
         """What the sandbox accepts, by the environment names the product reads."""
         authority = google_oauth.shared_authority()
         org = salesforce.client(self.faults)
+        signed_in = {
+            f"{name.upper()}_{part}": value
+            for name in TOKEN_PATHS
+            for part, value in oauth.RefreshAuthority(name, self.faults, rotates=False).credentials().items()
+        }
         return {
+            **signed_in,
+            "MICROSOFT_ADS_DEVELOPER_TOKEN": microsoft_ads.DEVELOPER_TOKEN,
+            **x_ads.CREDENTIALS,
             "GA4_CREDENTIALS_JSON": authority.service_account_json(self.token_url),
             "GOOGLE_ADS_DEVELOPER_TOKEN": DEVELOPER_TOKEN,
             "GOOGLE_ADS_CLIENT_ID": authority.client_id,
@@ -196,7 +225,7 @@ class SandboxServer:
     def environment(self) -> dict[str, str]:
         """Everything to export so that the product reads this sandbox: addresses and credentials."""
         addresses = {f"ATTRIBUTION__SOURCES__{name.upper()}__BASE_URL": url for name, url in self.base_urls.items()}
-        tokens = {f"ATTRIBUTION__SOURCES__{name}__TOKEN_URL": self.token_url for name in ("GA4", "GOOGLE_ADS")}
+        tokens = {f"ATTRIBUTION__SOURCES__{name.upper()}__TOKEN_URL": url for name, url in self.token_urls.items()}
         return {**addresses, **tokens, **self.credentials()}
 
     def wait(self) -> None:

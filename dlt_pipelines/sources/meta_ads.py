@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from dlt_pipelines import contract, http
+from dlt_pipelines import contract
 from dlt_pipelines.config import ExtractionWindow, MetaAdsConfig
 from dlt_pipelines.dialects import meta
-from dlt_pipelines.http import HeaderAuth, VendorError, VendorSession, walk
+from dlt_pipelines.http import HeaderAuth, VendorError, VendorSession, poll, walk
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.spec import Finding, SecretSpec, SourceSpec
 
@@ -26,9 +26,6 @@ NAME: Final = "meta_ads"
 TOKEN: Final = SecretSpec("META_ADS_ACCESS_TOKEN", "system user's access token with ads_read")
 DAYS_PER_JOB: Final = 90
 JOB_TRIES: Final = 3
-FIRST_POLL_SECONDS: Final = 0.25
-LONGEST_POLL_SECONDS: Final = 30.0
-JOB_TIMEOUT_SECONDS: Final = 3600.0
 FIELDS: Final = (
     "account_id",
     "campaign_id",
@@ -134,16 +131,11 @@ def _finished_job(session: VendorSession, config: MetaAdsConfig, days: "DayRange
 
 
 def _wait_for(session: VendorSession, config: MetaAdsConfig, run: str) -> str:
-    waited, pause = 0.0, FIRST_POLL_SECONDS
-    while waited < JOB_TIMEOUT_SECONDS:
-        state = session.get(f"/{config.api_version}/{run}")
-        status = str(state.get("async_status"))
-        if status in ("Job Completed", "Job Failed", "Job Skipped"):
-            return status
-        http.sleep(pause)
-        waited += pause
-        pause = min(pause * 2, LONGEST_POLL_SECONDS)
-    return "no end within an hour"
+    def ended() -> str | None:
+        status = str(session.get(f"/{config.api_version}/{run}").get("async_status"))
+        return status if status in ("Job Completed", "Job Failed", "Job Skipped") else None
+
+    return str(poll(ended) or "no end within an hour")
 
 
 def _ad_row(config: MetaAdsConfig, account: str, row: Mapping[str, Any]) -> dict[str, Any]:

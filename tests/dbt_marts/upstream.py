@@ -107,11 +107,10 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
         "campaign_id": "varchar",
         "ad_group_id": "varchar",
         "ad_id": "varchar",
-        "campaign_name": "varchar",
         "keyword": "varchar",
         "device_type": "varchar",
         "clicks": "bigint",
-        "average_cpc": "decimal(20, 6)",
+        "cpc": "decimal(20, 6)",
         "clicked_on": "date",
     },
     "stg_linkedin_ads__campaign_daily": {

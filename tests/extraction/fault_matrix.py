@@ -85,7 +85,9 @@ class Case:
 
 def settings(source: str, server: SandboxServer, **more: Any) -> SourceConfig:
     """A source's settings against the sandbox: impatient, and ready to wait as long as minutes."""
+    tokens = {"token_url": server.token_urls[source]} if source in server.token_urls else {}
     given: dict[str, Any] = {
+        **tokens,
         "enabled": True,
         "base_url": server.base_urls[source],
         "timeout_seconds": 5,
@@ -102,10 +104,12 @@ NO_PAGES: Final[Mapping[str, Outcome]] = dict.fromkeys(
 UPSERTED: Final[Mapping[str, Outcome]] = {"late rows": "recovered", "restated days": "no such thing"}
 # Nobody can renew a token that does not come from a refresh.
 STATIC_TOKEN: Final[Mapping[str, Outcome]] = {"expired token": "failed"}
+ROTATES: Final[Mapping[str, Outcome]] = {"spent refresh token": "recovered"}
+JOBS: Final[Mapping[str, Outcome]] = {"failed job": "recovered"}
 
 CASES: Final[Mapping[str, Case]] = {
     "ga4": Case(
-        lambda server, folder: settings("ga4", server, token_url=server.token_url, property_id="4711", page_size=40),
+        lambda server, folder: settings("ga4", server, property_id="4711", page_size=40),
         flipped="rowCount",
         withdrawn="metricValues",
         differs={
@@ -120,7 +124,6 @@ CASES: Final[Mapping[str, Case]] = {
         lambda server, folder: settings(
             "google_ads",
             server,
-            token_url=server.token_url,
             customer_ids=("1234567890",),
             login_customer_id="9876543210",
             click_days_back=3,
@@ -132,6 +135,36 @@ CASES: Final[Mapping[str, Case]] = {
         lambda server, folder: settings("meta_ads", server, account_ids=("1001",), page_size=60, sync_days=30),
         flipped="spend",
         withdrawn="inline_link_clicks",
+        differs=STATIC_TOKEN,
+    ),
+    "microsoft_ads": Case(
+        lambda server, folder: settings(
+            "microsoft_ads", server, account_ids=("141000001",), token_folder=folder / "tokens"
+        ),
+        flipped="Spend",
+        withdrawn="Spend",
+        differs={**NO_PAGES, **ROTATES, **JOBS, "throttled for hours": ("failed", {"retry_after": True})},
+    ),
+    "linkedin_ads": Case(
+        lambda server, folder: settings(
+            "linkedin_ads", server, account_ids=("507000001",), token_folder=folder / "tokens", page_size=1
+        ),
+        flipped="costInLocalCurrency",
+        withdrawn="costInLocalCurrency",
+        differs={"throttled for hours": ("failed", {"policy": "DAILY"})},
+    ),
+    "reddit_ads": Case(
+        lambda server, folder: settings(
+            "reddit_ads", server, account_ids=("a2_sandbox",), token_folder=folder / "tokens", page_size=1
+        ),
+        flipped="spend",
+        withdrawn="spend",
+        differs=ROTATES,
+    ),
+    "x_ads": Case(
+        lambda server, folder: settings("x_ads", server, account_ids=("18ce5sandbx",), page_size=1, sync_days=14),
+        flipped="timezone",
+        withdrawn="billed_charge_local_micro",
         differs=STATIC_TOKEN,
     ),
     "tiktok_ads": Case(

@@ -22,7 +22,8 @@ with
             'google_ads' as platform, gclid as click_id, customer_id as account_id, campaign_id, campaign_name
         from {{ ref("stg_google_ads__click_view") }}
         union all
-        select 'microsoft_ads', msclkid, account_id, campaign_id, campaign_name
+        -- Microsoft's click report carries no names.
+        select 'microsoft_ads', msclkid, account_id, campaign_id, cast(null as {{ type_of("text") }})
         from {{ ref("stg_microsoft_ads__clicks") }}
     ),
 

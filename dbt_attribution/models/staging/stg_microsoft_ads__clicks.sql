@@ -10,11 +10,10 @@ with
                     "campaign_id": "text",
                     "ad_group_id": "text",
                     "ad_id": "text",
-                    "campaign_name": "text",
                     "keyword": "text",
                     "device_type": "text",
                     "clicks": "bigint",
-                    "average_cpc": "money",
+                    "cpc": "money",
                     "date": "date",
                 },
             )
@@ -30,13 +29,12 @@ select
     ad_id,
 
     -- -------- text
-    campaign_name,
     keyword,
     device_type,
 
     -- -------- numerics
     clicks,
-    average_cpc,
+    cpc,
 
     -- -------- dates
     date as clicked_on

@@ -21,6 +21,22 @@ def served_days(world: World, faults: Faults, vendor: str, first: str, last: str
     return frame[(frame["date"] >= first) & (frame["date"] <= last)]
 
 
+def campaign_days(world: World, faults: Faults, vendor: str, first: str, last: str) -> pd.DataFrame:
+    """A platform's days by campaign, of days with any delivery."""
+    frame = served_days(world, faults, vendor, first, last)
+    return frame if frame.empty else summed(frame, ["date", "campaign_id"])
+
+
+def campaigns_of(world: World, vendor: str) -> list[dict[str, str]]:
+    """Every campaign of a platform: id, name, type."""
+    frame = world.ad_days[world.ad_days["platform"].eq(vendor)]
+    table = frame.groupby("campaign_id", as_index=False)[["campaign_name", "channel_type"]].last()
+    return [
+        {"id": str(row.campaign_id), "name": str(row.campaign_name), "type": str(row.channel_type)}
+        for row in table.itertuples()
+    ]
+
+
 def summed(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Sums by the given columns, everything else as in the last row; rows without delivery left out."""
     others = [name for name in frame.columns if name not in keys and name not in SUMS]

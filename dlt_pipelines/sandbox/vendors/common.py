@@ -159,6 +159,11 @@ def bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+def own_address(request: Request) -> str:
+    """The vendor's root as the client wrote it, to build addresses that lead back here."""
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
+
+
 async def form_of(request: Request) -> dict[str, str]:
     """Fields of an urlencoded body; the last one wins."""
     return {key: values[-1] for key, values in parse_qs((await request.body()).decode()).items()}

@@ -13,9 +13,11 @@ import time
 from dataclasses import dataclass
 
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from dlt_pipelines.sandbox.faults import Faults
-from dlt_pipelines.sandbox.vendors.common import sandbox_secret
+from dlt_pipelines.sandbox.vendors.common import JsonResponse, bearer, form_of, sandbox_secret
 
 LIFETIME = 3600
 
@@ -52,6 +54,14 @@ class RefreshAuthority:
         """The refresh token of a generation; 0 is the one a user gets by signing in."""
         return f"{number}.{sandbox_secret(f'{self.vendor} refresh {number}', 48)}"
 
+    def credentials(self) -> dict[str, str]:
+        """What a user who has just signed in holds, by the end of the variables' names."""
+        return {
+            "CLIENT_ID": self.client_id,
+            "CLIENT_SECRET": self.client_secret,
+            "REFRESH_TOKEN": self.refresh_token(),
+        }
+
     def knows_client(self, client_id: str | None, client_secret: str | None) -> bool:
         return (client_id, client_secret) == (self.client_id, self.client_secret)
 
@@ -63,7 +73,8 @@ class RefreshAuthority:
         with self._lock:
             spent = number < self._newest
             if self._faults.active(self.vendor, "revoked_token") or (
-                spent and self._faults.active(self.vendor, "spent_refresh_token")
+                # Taken at every refresh, so that its hits tell whether anybody came.
+                self._faults.take(self.vendor, "spent_refresh_token") and spent
             ):
                 return None
             token = self._prefix + secrets.token_urlsafe(48)
@@ -84,6 +95,10 @@ class RefreshAuthority:
         with self._lock:
             return token is not None and self._issued.get(token, 0.0) > time.monotonic()
 
+    def admits(self, request: Request) -> bool:
+        """Whether a request carries an access token that is good."""
+        return self.accepts(bearer(request)) and not self._faults.active(self.vendor, "revoked_token")
+
     def expire_all(self) -> None:
         """Makes every access token issued so far an expired one."""
         with self._lock:
@@ -99,3 +114,36 @@ def basic_pair(request: Request) -> tuple[str, str]:
         pair = ""
     client, _, secret = pair.partition(":")
     return client, secret
+
+
+def token_route(path: str, authority: RefreshAuthority, *, basic: bool = False, described: str = "") -> Route:
+    """A token endpoint that takes the refresh-token grant.
+
+    Args:
+        basic: the client shows its credentials in a header rather than in the form.
+        described: the vendor's words for a refused grant.
+    """
+
+    async def token(request: Request) -> Response:
+        form = await form_of(request)
+        client = basic_pair(request) if basic else (form.get("client_id"), form.get("client_secret"))
+        if not authority.knows_client(*client):
+            error = "invalid_client"
+            return JsonResponse({"error": error, "error_description": "The client credentials are invalid."}, 401)
+        if form.get("grant_type") != "refresh_token":
+            return JsonResponse({"error": "unsupported_grant_type"}, 400)
+        grant = authority.redeem(form.get("refresh_token"))
+        if grant is None:
+            return JsonResponse(
+                {"error": "invalid_grant", **({"error_description": described} if described else {})}, 400
+            )
+        return JsonResponse(
+            {
+                "token_type": "bearer",
+                "expires_in": LIFETIME - 1,
+                "access_token": grant.access_token,
+                "refresh_token": grant.refresh_token,
+            }
+        )
+
+    return Route(path, token, methods=["POST"])
