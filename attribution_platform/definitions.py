@@ -52,7 +52,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         asset_checks=build_checks(chosen),
         jobs=jobs,
         schedules=build_schedules(chosen),
-        sensors=build_sensors(next(job for job in jobs if job.name == REBUILD)),
+        sensors=build_sensors(chosen, next(job for job in jobs if job.name == REBUILD)),
         resources=resources,
         loggers=loggers,
         # A step in its own process costs 6 CPU seconds of imports, and DuckDB has one writer anyway.

@@ -18,7 +18,7 @@ from rich.console import Console
 from attribution_platform.ingestion import EXTRACTION_STEP
 from attribution_platform.jobs import REBUILD, only_extraction_failed, run_config
 from attribution_platform.layout import PROJECT_ROOT
-from attribution_platform.settings import Settings
+from attribution_platform.settings import Settings, SettingsError
 
 # Marks the runs of this module, which hold the data folder while they live.
 TERMINAL_TAG = {"attribution/started_from": "terminal"}
@@ -184,6 +184,26 @@ def bury_killed_runs(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in killed]
 
 
+def _tell(settings: Settings, instance: dg.DagsterInstance, terminal: Console) -> None:
+    """Alert about what the run showed. The tables are built by now: a receiver that is down must not turn the run red."""
+    from attribution_platform.alerting.evaluation import end_of_run
+
+    try:
+        sent = end_of_run(settings, instance)
+    except Exception as error:
+        # The type alone: a database's own words may hold its address.
+        reason = str(error) if isinstance(error, SettingsError) else type(error).__name__
+        terminal.print(
+            f"[yellow]alerts could not be evaluated[/]: {reason}; the next run makes it good", highlight=False
+        )
+        return
+    if sent.failed or sent.given_up:
+        terminal.print(
+            f"[yellow]{len(sent.failed) + len(sent.given_up)} alerts not delivered[/]; see `attribution alerts list`",
+            highlight=False,
+        )
+
+
 def _execute(job: str, settings: Settings, terminal: Console) -> RunOutcome:
     from attribution_platform.definitions import build_defs
 
@@ -200,4 +220,5 @@ def _execute(job: str, settings: Settings, terminal: Console) -> RunOutcome:
             tags=TERMINAL_TAG,
             raise_on_error=False,
         )
+        _tell(settings, instance, terminal)
     return collect(result.run_id, result.all_events, result.success)

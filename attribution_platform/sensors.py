@@ -1,62 +1,20 @@
-"""Sensors that turn what happened in a run into notifications.
+"""Sensors: alerts about what happened and about what did not, their delivery, and the rebuild after a source failed.
 
-A failed check that does not block leaves its run green, so a run-failure sensor alone never sees it: we look at the check
-evaluations of every finished run, green or red. Reading them per run works on SQLite and PostgreSQL storage alike; a cursor over
-the event log raises on SQLite.
+They are thin. What is bad is in `alerting.happenings`, when to speak in `monitoring.alerts`, and what was already looked at in the
+alert store: a tick that dies half-way, or runs twice, leaves nothing out and says nothing twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
 
+from attribution_platform.alerting.evaluation import evaluate_finished_runs, evaluate_silence
+from attribution_platform.alerting.service import Alerting
+from attribution_platform.alerting.store import Outcome
 from attribution_platform.environment import AUTOMATION_IS_ON, resolve
 from attribution_platform.jobs import REBUILD, only_extraction_failed
-from attribution_platform.resources.notifier import Notification, Notifier
-
-SAMPLE = 20
-
-
-def failed_checks(instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetCheckEvaluation]:
-    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
-    evaluations = [
-        record.event_log_entry.dagster_event.event_specific_data
-        for record in records
-        if record.event_log_entry.dagster_event is not None
-    ]
-    return [item for item in evaluations if isinstance(item, dg.AssetCheckEvaluation) and not item.passed]
-
-
-def compose(run: dg.DagsterRun, failures: Sequence[dg.AssetCheckEvaluation], failed: bool) -> Notification | None:
-    """One message a run, or None when there is nothing to say."""
-    if not failures and not failed:
-        return None
-    worst = "error" if failed or any(item.severity == dg.AssetCheckSeverity.ERROR for item in failures) else "warning"
-    lines = [
-        f"{item.asset_key.to_user_string()} · {item.check_name} · {item.severity.value}"
-        + (f" · {item.description}" if item.description else "")
-        for item in failures[:SAMPLE]
-    ]
-    if len(failures) > SAMPLE:
-        lines.append(f"and {len(failures) - SAMPLE} more")
-    what = f"{len(failures)} failed check(s)" if failures else "no check failed"
-    return Notification(
-        title=f"{run.job_name}: {'run failed, ' if failed else ''}{what}",
-        severity=worst,
-        fingerprint=run.run_id,
-        run_id=run.run_id,
-        lines=tuple(lines),
-    )
-
-
-def _notify(context: dg.RunStatusSensorContext, notifier: Notifier, failed: bool) -> None:
-    # Dagster retries a whole run under a new id; only the last try is worth a message.
-    if failed and context.dagster_run.tags.get("dagster/will_retry") == "true":
-        return
-    notification = compose(context.dagster_run, failed_checks(context.instance, context.dagster_run.run_id), failed)
-    if notification is not None:
-        route = notifier.send(notification, context.log)
-        context.log.info(f"notified through {route}: {notification.title}")
+from attribution_platform.settings import Settings
 
 
 def failed_steps(instance: dg.DagsterInstance, run_id: str) -> list[str]:
@@ -64,7 +22,7 @@ def failed_steps(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [record.event_log_entry.step_key for record in records if record.event_log_entry.step_key]
 
 
-def build_sensors(rebuild: Any) -> list[dg.SensorDefinition]:
+def build_sensors(settings: Settings, rebuild: Any) -> list[dg.SensorDefinition]:
     """The sensors; `rebuild` is the job of that name."""
     status = (
         dg.DefaultSensorStatus.RUNNING
@@ -72,25 +30,37 @@ def build_sensors(rebuild: Any) -> list[dg.SensorDefinition]:
         else dg.DefaultSensorStatus.STOPPED
     )
 
-    @dg.run_status_sensor(
-        run_status=dg.DagsterRunStatus.SUCCESS,
-        name="failed_checks_of_green_runs",
+    @dg.sensor(
+        name="alerts_of_runs",
         default_status=status,
-        monitor_all_code_locations=True,
-        description="Notifies about failed checks of a run that succeeded.",
+        minimum_interval_seconds=30,
+        description="Failed checks, of green runs too, failed runs and sources, and drift of the tracking.",
     )
-    def failed_checks_of_green_runs(context: dg.RunStatusSensorContext, notifier: Notifier) -> None:
-        _notify(context, notifier, failed=False)
+    def alerts_of_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        outcomes = evaluate_finished_runs(Alerting(settings), context.instance, log=context.log)
+        return dg.SkipReason(f"{len(outcomes)} runs evaluated; {_summary(outcomes)}.")
 
-    @dg.run_status_sensor(
-        run_status=dg.DagsterRunStatus.FAILURE,
-        name="failed_runs",
+    @dg.sensor(
+        name="alerts_of_silence",
         default_status=status,
-        monitor_all_code_locations=True,
-        description="Notifies about a failed run, with the checks that failed in it.",
+        minimum_interval_seconds=300,
+        description="Once an hour: stale sources, missed schedules, reminders.",
     )
-    def failed_runs(context: dg.RunStatusSensorContext, notifier: Notifier) -> None:
-        _notify(context, notifier, failed=True)
+    def alerts_of_silence(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        outcome = evaluate_silence(Alerting(settings), context.instance, log=context.log)
+        return dg.SkipReason("Done for this hour." if outcome is None else f"Evaluated; {_summary([outcome])}.")
+
+    @dg.sensor(
+        name="alert_delivery",
+        default_status=status,
+        minimum_interval_seconds=30,
+        description="Sends what waits in the alert outbox and tries again what failed.",
+    )
+    def alert_delivery(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        sent = Alerting(settings).send(log=context.log)
+        return dg.SkipReason(
+            f"{len(sent.delivered)} sent, {len(sent.failed)} to be tried again, {len(sent.given_up)} given up."
+        )
 
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.FAILURE,
@@ -107,4 +77,11 @@ def build_sensors(rebuild: Any) -> list[dg.SensorDefinition]:
             return dg.SkipReason("Something other than a source failed.")
         return dg.RunRequest(run_key=run.run_id, job_name=REBUILD)
 
-    return [failed_checks_of_green_runs, failed_runs, rebuild_after_failed_extraction]
+    return [alerts_of_runs, alerts_of_silence, alert_delivery, rebuild_after_failed_extraction]
+
+
+def _summary(outcomes: Iterable[Outcome]) -> str:
+    done = list(outcomes)
+    transitions = sum(len(each.evaluation.transitions) for each in done)
+    messages = sum(len(each.outgoing) for each in done)
+    return f"{transitions} changes, {messages} messages to send"

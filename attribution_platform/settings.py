@@ -223,10 +223,76 @@ class Thresholds(_Section):
         return self
 
 
+VariableName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Route(_Section):
+    """One receiver of alerts. Its address is a secret: here stands only the name of the environment variable that holds it."""
+
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")]
+    kind: Literal["slack", "teams", "email", "pagerduty", "webhook"]
+    url_env: VariableName
+    # The least severity it is told of.
+    severity: Literal["warning", "critical"] = "warning"
+    # Metrics it is told of, `*` for any text; all when empty.
+    metrics: tuple[str, ...] = ()
+    # A webhook's key for its signatures.
+    secret_env: VariableName | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Route":
+        if (self.kind == "webhook") != (self.secret_env is not None):
+            raise ValueError(
+                "a webhook needs `secret_env`, the name of the variable that holds the key it is signed with"
+                if self.kind == "webhook"
+                else f"`secret_env` is for webhooks, not for {self.kind}"
+            )
+        return self
+
+
 class Alerts(_Section):
-    # Name of the environment variable that holds the receiver's URL; the URL is a secret and stays out of this file.
-    webhook_url_env: str = "ATTRIBUTION_WEBHOOK_URL"
+    # Without a route alerts are kept and listed, and said in the log.
+    routes: tuple[Route, ...] = ()
+    # Metrics, `*` for any text, whose drift is critical; that of others is a warning.
+    critical_metrics: tuple[str, ...] = ("event_volume", "silent_days", "click_id_capture*")
+    fire_after: Annotated[int, Field(ge=1, le=100)] = 1
+    resolve_after: Annotated[int, Field(ge=1, le=100)] = 2
+    remind_critical_hours: Annotated[float, Field(gt=0)] = 24
+    remind_warning_hours: Annotated[float, Field(gt=0)] = 168
+    # A source that was not loaded for so long is stale.
+    stale_after_hours: Annotated[float, Field(gt=0)] = 36
+    # A schedule that is so late has been missed.
+    schedule_grace_minutes: Annotated[float, Field(gt=0)] = 60
+    # Decide and keep, but only say in the log what would have been sent.
+    dry_run: bool = False
+    # Where people read more; links in messages begin with these.
+    dagster_url: str = "http://127.0.0.1:3000"
+    data_docs_url: str | None = None
     thresholds: Thresholds = Thresholds()
+
+    @property
+    def stale_after(self) -> timedelta:
+        return timedelta(hours=self.stale_after_hours)
+
+    @property
+    def schedule_grace(self) -> timedelta:
+        return timedelta(minutes=self.schedule_grace_minutes)
+
+    @field_validator("routes")
+    @classmethod
+    def _each_once(cls, value: tuple[Route, ...]) -> tuple[Route, ...]:
+        names = [route.name for route in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"route named twice: {', '.join(twice)}")
+        return value
+
+    @field_validator("dagster_url", "data_docs_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s]+", value):
+            raise ValueError(f"{value!r} is not a web address, e.g. https://dagster.example.com")
+        return value.rstrip("/") if value else value
 
 
 class Warehouse(_Section):

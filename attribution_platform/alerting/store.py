@@ -361,11 +361,11 @@ class AlertStore:
         found = self.rows(ACKNOWLEDGEMENTS, ACKNOWLEDGEMENTS.c.acknowledgement_id)
         return [row for row in found if row["expires_at"] > now]
 
-    def has_evaluated(self, evaluation_id: str) -> bool:
-        """Whether an evaluation was done."""
-        own = sa.select(EVALUATIONS.c.evaluation_id).where(EVALUATIONS.c.evaluation_id == evaluation_id)
+    def evaluated(self, evaluation_ids: Sequence[str]) -> set[str]:
+        """Those of the given evaluations that were done."""
+        own = sa.select(EVALUATIONS.c.evaluation_id).where(EVALUATIONS.c.evaluation_id.in_(evaluation_ids))
         with self._engine.connect() as connection:
-            return connection.execute(own).first() is not None
+            return set(connection.execute(own).scalars())
 
     def first_evaluated_at(self) -> datetime | None:
         """When alerting began to watch, as far as it remembers."""

@@ -245,6 +245,7 @@ class InhibitRule:
         target_metrics: Names of the children, `*` within them for any text; empty for every other metric.
         target_segment: Of the children.
         same_segment: Children only of the very segment that fires.
+        same_metric: Children only of the very metric that fires: a total that fell mutes its parts.
     """
 
     source_metric: str
@@ -253,6 +254,7 @@ class InhibitRule:
     target_metrics: frozenset[str] = frozenset()
     target_segment: str = ANY
     same_segment: bool = False
+    same_metric: bool = False
 
     def is_cause(self, state: AlertState) -> bool:
         """Whether this alert fires and is the rule's source."""
@@ -265,7 +267,7 @@ class InhibitRule:
     def mutes(self, cause: AlertState, child: Key) -> bool:
         """Whether a child falls silent because of a cause."""
         metric, segment = child
-        if _fits(self.source_metric, metric):
+        if _matches((self.source_metric, self.source_segment), child) or (self.same_metric and metric != cause.metric):
             return False
         if self.target_metrics and not any(_fits(pattern, metric) for pattern in self.target_metrics):
             return False

@@ -3,7 +3,6 @@
 import os
 from typing import Any
 
-from attribution_platform.resources.notifier import Notifier
 from attribution_platform.resources.warehouse import DuckDBWarehouse, SnowflakeWarehouse
 from attribution_platform.settings import Settings, SettingsError
 from attribution_platform.transformation import dbt_resource
@@ -31,5 +30,4 @@ def build_resources(settings: Settings) -> dict[str, Any]:
     return {
         "dbt": dbt_resource(settings),
         "warehouse": build_warehouse(settings),
-        "notifier": Notifier(url_variable=settings.alerts.webhook_url_env),
     }

@@ -21,6 +21,8 @@ def postgresql() -> Iterator[str]:
 def engine(request, tmp_path) -> Iterator[sa.Engine]:
     if request.param == "sqlite":
         engine = engine_of(f"sqlite:///{tmp_path / 'state' / 'operations.sqlite'}")
+        # A test outlives no power cut, and waiting for the disk would take most of its time.
+        sa.event.listen(engine, "connect", lambda connection, record: connection.execute("pragma synchronous = off"))
     else:
         engine = engine_of(request.getfixturevalue("postgresql"))
         METADATA.drop_all(engine)

@@ -97,7 +97,7 @@ def test_a_dry_run_decides_and_keeps_nothing(store):
     outcome = look(store, 0, dry_run=True)
     assert len(outcome.outgoing) == 2
     assert (store.states(), store.events(), store.outbox()) == ([], [], [])
-    assert not store.has_evaluated("run-0")
+    assert store.evaluated(["run-0"]) == set()
 
 
 @pytest.mark.parametrize("table", ["alert_state", "alert_events", "alert_outbox", "alert_evaluations"])
