@@ -115,11 +115,21 @@ def credit(
     replicates: Annotated[int, typer.Option(min=0, help="Bootstrap replicates; 0 leaves the intervals empty.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     b2b: Annotated[bool, typer.Option(help="Accounts buy, not single people; only the recommendation asks.")] = False,
+    experiments: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet of geo and holdout experiments that replace models' credit.")
+    ] = None,
+    residual: Annotated[
+        str, typer.Option(help="Who shares what experiments leave: proportional, channels or unattributed.")
+    ] = "proportional",
+    residual_channel: Annotated[
+        list[str] | None, typer.Option(help="A channel that shares it, with --residual channels; repeat for several.")
+    ] = None,
 ) -> None:
     """Credit channels from your own files, with every model and its interval. Needs no set-up."""
     from attribution_platform.credit.eligibility import Eligibility
     from attribution_platform.credit.registry import DEFAULT_MODELS
     from attribution_platform.credit_files import CreditInputError, credit_command
+    from attribution_platform.lift_calibration import calibration_of
 
     try:
         eligibility = Eligibility(
@@ -148,6 +158,7 @@ def credit(
             b2b=b2b,
             models=models or DEFAULT_MODELS,
             eligibility=eligibility,
+            calibration=calibration_of(experiments, residual, residual_channel or ()),
         )
     except CreditInputError as error:
         fail(str(error))

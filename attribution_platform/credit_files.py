@@ -9,7 +9,6 @@ All input is checked before anything is written; every output is written beside 
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from attribution_platform.credit.journeys import (
     median_cycle_days,
     spread_cost,
 )
-from attribution_platform.credit.paths import Floats, PathError, group_paths
+from attribution_platform.credit.paths import PathError, group_paths
 from attribution_platform.credit.recommend import Recommendation, recommend
 from attribution_platform.credit.registry import (
     CREDIT_COLUMNS,
@@ -43,13 +42,15 @@ from attribution_platform.credit.registry import (
 )
 from attribution_platform.credit.rules import RuleOptions
 from attribution_platform.credit_input import CreditInputError, read_table
+from attribution_platform.credit_spend import cost_by_channel, roi_table
+from attribution_platform.lift_calibration import Calibration, calibrated_outcomes
 
 __all__ = ["CreditInputError", "credit_command", "main"]
 
 DAYS_PER_MONTH = 30.4375
 MICROSECONDS_PER_DAY = 86_400_000_000
-UNMATCHED = "(unmatched spend)"
 OUTPUTS = (
+    "credit_calibrated.csv",
     "credit_by_type.csv",
     "credit_touchpoints.parquet",
     "credit_paths.parquet",
@@ -57,13 +58,6 @@ OUTPUTS = (
     "roi.csv",
     "credit.csv",
 )
-SPEND_COLUMNS = {
-    "cost": ("cost", "spend"),
-    "channel": ("channel",),
-    "campaign": ("campaign", "utm_campaign"),
-    "medium": ("medium", "utm_medium"),
-    "platform": ("platform", "source", "utm_source"),
-}
 
 
 @dataclass(frozen=True)
@@ -77,6 +71,7 @@ class Credited:
     detail: pa.Table
     cost: dict[str, float] | None
     recommendation: Recommendation
+    calibrated: pd.DataFrame | None = None
 
 
 def credit_command(
@@ -95,6 +90,7 @@ def credit_command(
     seed: int = 0,
     b2b: bool = False,
     eligibility: Eligibility = ALL_TOUCHES,
+    calibration: Calibration | None = None,
 ) -> str:
     """Credit channels from files and write the results to `out`.
 
@@ -113,6 +109,7 @@ def credit_command(
         seed: Of everything random.
         b2b: Whether accounts buy; only the recommendation asks.
         eligibility: Which touches may earn credit; with touchpoints only.
+        calibration: Experiments to put in place of the models' credit.
 
     Returns:
         A summary to print.
@@ -142,16 +139,25 @@ def credit_command(
                 "--paths has no touches to choose from: channel and campaign filters, --lookback-steps and --path-transform "
                 "need --touchpoints and --conversions"
             )
-        found = _from_paths(paths, spend, models, options, b2b)
+        found = _from_paths(paths, spend, models, options, b2b, calibration)
     elif touchpoints is not None and conversions is not None:
-        found = _from_touches(touchpoints, conversions, spend, models, options, lookback_days, b2b, eligibility)
+        found = _from_touches(
+            touchpoints, conversions, spend, models, options, lookback_days, b2b, eligibility, calibration
+        )
     else:
         raise CreditInputError("give --touchpoints and --conversions, or --paths")
     written = _write(found, out)
     return _summary(found, out, written)
 
 
-def _from_paths(file: Path, spend: Path | None, models: Sequence[str], options: CreditOptions, b2b: bool) -> Credited:
+def _from_paths(
+    file: Path,
+    spend: Path | None,
+    models: Sequence[str],
+    options: CreditOptions,
+    b2b: bool,
+    calibration: Calibration | None,
+) -> Credited:
     table = read_table(
         file,
         ["path", "total_conversions"],
@@ -185,10 +191,12 @@ def _from_paths(file: Path, spend: Path | None, models: Sequence[str], options: 
     for outcome in outcomes:
         if outcome.result is not None:
             columns[f"credit_{outcome.model}"] = outcome.result.touch_weights[touches]
-    cost = None if spend is None else _spend(spend, list(view.channels), None)
+    cost = None if spend is None else cost_by_channel(spend, list(view.channels), None)
     advice = recommend(view.total_conversions, None, b2b)
     advice = Recommendation(advice.model, ("Taking the file as one month:", *advice.reasons))
-    return Credited(view.channels, outcomes, None, "credit_paths.parquet", pa.table(columns), cost, advice)
+    # Paths carry no dates: the file is taken as the window of every experiment.
+    calibrated = calibrated_outcomes(calibration, outcomes, view, None, ["all"], options.level)
+    return Credited(view.channels, outcomes, None, "credit_paths.parquet", pa.table(columns), cost, advice, calibrated)
 
 
 def _from_touches(
@@ -200,6 +208,7 @@ def _from_touches(
     lookback_days: float,
     b2b: bool,
     eligibility: Eligibility,
+    calibration: Calibration | None,
 ) -> Credited:
     touch_table = read_table(
         touch_file, ["user_id", "occurred_at", "channel"], {"campaign": ["campaign"], "cost": ["cost"]}
@@ -240,7 +249,7 @@ def _from_touches(
     cost: dict[str, float] | None = None
     if spend is not None:
         shares = spread_cost(touches.campaign, touches.channel, len(campaigns), len(channels))
-        cost = _spend(spend, channels, {name: shares[i] for i, name in enumerate(campaigns) if name})
+        cost = cost_by_channel(spend, channels, {name: shares[i] for i, name in enumerate(campaigns) if name})
     elif own_cost is not None:
         totals = np.bincount(touches.channel, weights=own_cost, minlength=len(channels))
         cost = {name: float(total) for name, total in zip(channels, totals, strict=True) if total}
@@ -251,7 +260,9 @@ def _from_touches(
         return keep_eligible(built, campaign, campaigns, eligibility, names)
 
     journeys = journeys_of(bought)
-    outcomes = run_models(credit_view(journeys), models, options)
+    view = credit_view(journeys)
+    outcomes = run_models(view, models, options)
+    calibrated = calibrated_outcomes(calibration, outcomes, view, bought.at[journeys.conversion], kinds, options.level)
     frames = []
     for code, name in enumerate(kinds):
         if len(kinds) == 1:
@@ -259,8 +270,8 @@ def _from_touches(
         else:
             chosen = kind == code
             part = Conversions(bought.person[chosen], bought.at[chosen], bought.revenue[chosen])
-            view = credit_view(journeys_of(part))
-            table = credit_table(run_models(view, models, options), view.channels)
+            own = credit_view(journeys_of(part))
+            table = credit_table(run_models(own, models, options), own.channels)
         table.insert(0, "conversion_type", name)
         frames.append(table[["conversion_type", *CREDIT_COLUMNS]])
     empty = pd.DataFrame(columns=["conversion_type", *CREDIT_COLUMNS])
@@ -276,6 +287,7 @@ def _from_touches(
         detail,
         cost,
         advice,
+        calibrated,
     )
 
 
@@ -316,71 +328,6 @@ def _touch_detail(
     return pa.table(columns)
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
-
-
-def _spend(file: Path, channels: list[str], campaign_shares: dict[str, Floats] | None) -> dict[str, float]:
-    """Cost by channel. A row's channel is, in this order: its `channel`; the channels its campaign's touches have, in
-    proportion; the channel its medium, then its platform, spells in another way (`paid_social` is Paid Social).
-    What fits nothing stays visible under `(unmatched spend)`: spend is never lost."""
-    table = read_table(file, [], SPEND_COLUMNS)
-    if not table.has("cost"):
-        raise CreditInputError(f"{file.name}: missing column cost (or spend)")
-    keys = [name for name in ("channel", "campaign", "medium", "platform") if table.has(name)]
-    if not keys:
-        raise CreditInputError(f"{file.name}: missing column channel (or campaign, medium, platform) to place the cost")
-    amounts = table.numbers("cost", minimum=0, required=True)
-    texts = {name: table.text(name, required=keys == ["channel"]) for name in keys}
-    spelled = {_slug(name): name for name in reversed(channels)}
-    cost: dict[str, float] = {}
-    labels = pd.DataFrame({name: np.array(values, dtype=object)[codes] for name, (codes, values) in texts.items()})
-    totals = labels.assign(cost=amounts).groupby(keys, sort=True)["cost"].sum()
-    for label, amount in totals.items():
-        row = dict(zip(keys, label if isinstance(label, tuple) else (label,), strict=True))
-        shares = (campaign_shares or {}).get(row.get("campaign", ""))
-        if row.get("channel"):
-            placed = {spelled.get(_slug(row["channel"]), row["channel"]): 1.0}
-        elif shares is not None and shares.sum() > 0:
-            placed = {channels[i]: float(shares[i]) for i in np.flatnonzero(shares)}
-        else:
-            hits = (spelled.get(_slug(row.get(name, ""))) for name in ("medium", "platform"))
-            placed = {next((hit for hit in hits if hit), UNMATCHED): 1.0}
-        for name, share in placed.items():
-            cost[name] = cost.get(name, 0.0) + share * float(amount)
-    return cost
-
-
-def roi_table(credit: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
-    """Cost beside credit: cost per conversion with the interval its conversions imply, return on spend."""
-    frames = []
-    for model, rows in credit.groupby("model", sort=False):
-        known = rows.set_index("channel")
-        names = sorted({*known.index, *cost})
-        frame = known.reindex(names)[["conversions", "revenue", "ci_low", "ci_high", "status"]].reset_index()
-        status = str(rows["status"].iloc[0])
-        absent = ~frame["channel"].isin(known.index)
-        if status == "ok":
-            frame.loc[absent, ["conversions", "revenue"]] = 0.0
-        frame["status"] = status
-        frame.insert(0, "model", model)
-        frame["cost"] = [cost.get(name, 0.0) for name in names]
-        frames.append(frame)
-    table = pd.concat(frames, ignore_index=True)
-
-    def per(top: str, bottom: str) -> pd.Series:
-        return table[top] / table[bottom].where(table[bottom] > 0)
-
-    spent = table["cost"] > 0
-    table["cost_per_conversion"] = per("cost", "conversions").where(spent)
-    table["cost_per_conversion_low"] = per("cost", "ci_high").where(spent)
-    table["cost_per_conversion_high"] = per("cost", "ci_low").where(spent)
-    table["roas"] = per("revenue", "cost")
-    table["roi"] = table["roas"] - 1.0
-    columns = ["cost_per_conversion", "cost_per_conversion_low", "cost_per_conversion_high", "roas", "roi", "status"]
-    return table[["model", "channel", "cost", "conversions", "revenue", *columns]]
-
-
 def _details(found: Credited) -> pd.DataFrame:
     rows = []
     for outcome in found.outcomes:
@@ -404,6 +351,8 @@ def _write(found: Credited, out: Path) -> list[str]:
     files: dict[str, pd.DataFrame | pa.Table] = {found.detail_name: found.detail, "model_details.csv": _details(found)}
     if found.by_type is not None:
         files["credit_by_type.csv"] = found.by_type
+    if found.calibrated is not None:
+        files["credit_calibrated.csv"] = found.calibrated
     if found.cost is not None:
         files["roi.csv"] = roi_table(credit, found.cost)
     files["credit.csv"] = credit[list(CREDIT_COLUMNS)]
@@ -454,6 +403,10 @@ def _summary(found: Credited, out: Path, written: list[str]) -> str:
                     f"  its channel totals cannot be met path by path: {result.residual:.1%} of credit sits elsewhere in "
                     f"{found.detail_name}"
                 )
+    if found.calibrated is not None:
+        with_experiments = found.calibrated.dropna(subset=["experiments"])
+        channels = ", ".join(sorted(set(with_experiments["channel"])))
+        lines += ["", f"Experiments decide the credit of {channels} in credit_calibrated.csv."]
     lines += ["", f"Recommended: {found.recommendation}", f"Written to {out}: {', '.join(written)}"]
     return "\n".join(lines)
 

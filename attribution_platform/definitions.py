@@ -14,6 +14,7 @@ import dagster as dg  # noqa: E402  (telemetry must be off before any library re
 from asset_checks import build_checks  # noqa: E402
 from attribution_platform.assets.credit import build_credit_assets  # noqa: E402
 from attribution_platform.assets.enrichment import build_enrichment_assets  # noqa: E402
+from attribution_platform.assets.lift import build_lift_assets  # noqa: E402
 from attribution_platform.assets.monitoring import build_monitoring_assets  # noqa: E402
 from attribution_platform.assets.scoring import build_scoring_assets  # noqa: E402
 from attribution_platform.assets.serving import build_serving_assets  # noqa: E402
@@ -47,6 +48,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             *build_credit_assets(chosen),
             *build_monitoring_assets(chosen),
             *build_scoring_assets(chosen),
+            *build_lift_assets(chosen),
             *build_serving_assets(chosen),
         ],
         asset_checks=build_checks(chosen),

@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from attribution_platform.credit.eligibility import Eligibility, Transform
+from attribution_platform.credit.lift import Residual
 from attribution_platform.credit.rules import CustomWeights
 from attribution_platform.environment import HASH_KEY_MAY_BE_MADE, resolve
 from attribution_platform.layout import DBT_PROJECT_DIR, IS_CLONE, PROJECT_ROOT
@@ -116,6 +117,10 @@ class Attribution(_Section):
     # Under this many conversions a data-driven model reports "insufficient data" instead of a number.
     data_driven_min_conversions: Annotated[int, Field(ge=1)] = 1000
     bootstrap_replicates: Annotated[int, Field(ge=50, le=10_000)] = 500
+    # CSV or Parquet of geo and holdout experiments, relative to this file; they are put in place of what models believe.
+    experiments: Path | None = None
+    residual_policy: Residual = "proportional"
+    residual_channels: tuple[str, ...] = ()
     # Days ahead in which a journey's score gives the chance of a conversion.
     score_horizon_days: Annotated[int, Field(ge=1, le=180)] = 30
     identity_ip_window: bool = False
@@ -128,6 +133,12 @@ class Attribution(_Section):
         if len(set(value)) < len(value):
             raise ValueError("a source is named twice")
         return (*value, *(name for name in WEB_SOURCES if name not in value))
+
+    @model_validator(mode="after")
+    def _receivers(self) -> "Attribution":
+        if (self.residual_policy == "channels") != bool(self.residual_channels):
+            raise ValueError('`residual_channels` goes with residual_policy = "channels", and only with it')
+        return self
 
     @field_validator("include_campaigns", "exclude_campaigns")
     @classmethod

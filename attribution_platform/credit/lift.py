@@ -192,21 +192,33 @@ def calibrate(
     Raises:
         LiftError: The policy needs receivers, or one of them was tested or is unknown.
     """
+    factors = np.tile([one.factor for one in tested], (len(conversions), 1))
+    return _calibrate(conversions, revenue, channels, tested, factors, residual, receivers)
+
+
+def _calibrate(
+    conversions: Floats,
+    revenue: Floats,
+    channels: Sequence[str],
+    tested: Sequence[Tested],
+    factors: Floats,
+    residual: Residual,
+    receivers: Sequence[str],
+) -> tuple[tuple[str, ...], Floats, Floats]:
+    """As `calibrate`, with factors of each group's own. Shape of `factors` (groups, tested)."""
     names = list(dict.fromkeys([*channels, *(one.channel for one in tested), UNATTRIBUTED]))
-    wide = [np.zeros((len(values), len(names))) for values in (conversions, revenue)]
-    for target, values in zip(wide, (conversions, revenue), strict=True):
-        target[:, : len(channels)] = values
-    before, money = wide
-    place = {name: i for i, name in enumerate(names)}
+    before, money = (np.zeros((len(values), len(names))) for values in (conversions, revenue))
+    before[:, : len(channels)], money[:, : len(channels)] = conversions, revenue
+    unattributed = names.index(UNATTRIBUTED)
     takes = _takes(names, [one.channel for one in tested], residual, receivers)
     is_tested = np.zeros(len(names), dtype=bool)
     claimed, paid = np.zeros_like(before), np.zeros_like(money)
     total, paid_total = before.sum(axis=1), money.sum(axis=1)
-    for one in tested:
-        column = place[one.channel]
+    for one, factor in zip(tested, factors.T, strict=True):
+        column = names.index(one.channel)
         is_tested[column] = True
-        claimed[:, column] = one.factor * (total if one.is_share else before[:, column])
-        paid[:, column] = one.factor * (paid_total if one.is_share else money[:, column])
+        claimed[:, column] = factor * (total if one.is_share else before[:, column])
+        paid[:, column] = factor * (paid_total if one.is_share else money[:, column])
     sums = claimed.sum(axis=1)
     too_much = _ratio(np.minimum(sums, total), sums)
     claimed, paid = claimed * too_much[:, None], paid * too_much[:, None]
@@ -220,14 +232,11 @@ def calibrate(
     share = before * takes
     base = share.sum(axis=1)
     given = share * _ratio(left, base)[:, None]
-    given[:, place[UNATTRIBUTED]] += np.where(base > NOTHING, 0.0, left)
+    given[:, unattributed] += np.where(base > NOTHING, 0.0, left)
     after = claimed + kept + given
 
     # Revenue follows conversions; what that leaves open goes where the residual went.
     moved = np.where(is_tested, paid, money * _ratio(after, before))
-    moved[:, place[UNATTRIBUTED]] = np.where(
-        before[:, place[UNATTRIBUTED]] > NOTHING, moved[:, place[UNATTRIBUTED]], 0.0
-    )
     open_money = paid_total - moved.sum(axis=1)
     to = given + np.where(given.sum(axis=1, keepdims=True) > NOTHING, 0.0, kept + claimed)
     return tuple(names), after, moved + open_money[:, None] * _ratio(to, to.sum(axis=1, keepdims=True))
@@ -282,22 +291,16 @@ def calibrated_interval(
     rng = np.random.default_rng(seed)
     width = 2.0 * NormalDist().inv_cdf((1.0 + level) / 2.0)
     spread = np.zeros(len(conversions)) if low is None or high is None else np.nan_to_num(high - low) / width
+    # A tested channel's credit is incremental: the experiment's error is all of its error, the model's has no part in it.
+    fixed = np.isin(list(channels), [one.channel for one in tested])
     drawn = np.maximum(conversions + rng.normal(size=(DRAWS, len(conversions))) * spread, 0.0)
-    drawn *= _ratio(np.full(DRAWS, conversions.sum()), drawn.sum(axis=1))[:, None]
-    results = []
-    factors = [np.maximum(one.factor + one.error * rng.normal(size=DRAWS), 0.0) for one in tested]
-    for i in range(DRAWS):
-        luck = [
-            Tested(one.channel, float(factor[i]), 0.0, one.is_share, one.experiments)
-            for one, factor in zip(tested, factors, strict=True)
-        ]
-        # A tested channel's credit is incremental = factor x attributed: the experiment knows nothing of attributed's error.
-        row = drawn[i].copy()
-        for one in tested:
-            if one.channel in channels:
-                row[list(channels).index(one.channel)] = conversions[list(channels).index(one.channel)]
-        row *= conversions.sum() / row.sum() if row.sum() > 0 else 1.0
-        results.append(calibrate(row[None], np.zeros((1, len(row))), channels, luck, residual, receivers)[1][0])
+    drawn[:, fixed] = conversions[fixed]
+    open_credit = conversions[~fixed].sum()
+    drawn[:, ~fixed] *= _ratio(np.full(DRAWS, open_credit), drawn[:, ~fixed].sum(axis=1))[:, None]
+    factors = np.column_stack(
+        [np.maximum(one.factor + one.error * rng.normal(size=DRAWS), 0.0) for one in tested] or [np.zeros((DRAWS, 0))]
+    )
+    found = _calibrate(drawn, np.zeros_like(drawn), channels, tested, factors, residual, receivers)[1]
     tail = 50.0 * (1.0 - level)
-    ends = np.percentile(np.array(results), [tail, 100.0 - tail], axis=0)
+    ends = np.percentile(found, [tail, 100.0 - tail], axis=0)
     return ends[0], ends[1]
