@@ -298,6 +298,24 @@ class SalesforceConfig(HttpSourceConfig):
     product_field: str = "Product__c"
 
 
+class PipedriveConfig(HttpSourceConfig):
+    """Pipedrive: persons, deals, stages and the moves of deals between them."""
+
+    base_url: str = Field(default="", description="the company's address, such as https://company.pipedrive.com")
+    token_url: str = "https://oauth.pipedrive.com/oauth/token"  # noqa: S105 - an address
+    settling_days: Days = 1
+    page_size: int = Field(default=500, ge=1, le=500)
+    # One request a changed deal.
+    stage_history: bool = True
+    # Names of the account's own fields as people see them; one that is empty or not there is not read.
+    user_id_field: str = "User id"
+    organisation_id_field: str = "Organisation id"
+    customer_source_field: str = "Customer source"
+    gclid_field: str = "GCLID"
+    first_url_field: str = "First URL"
+    product_field: str = "Product"
+
+
 class BackendConfig(SourceConfig):
     """The product's own relational database, read through SQLAlchemy (SQLite, PostgreSQL)."""
 
@@ -331,6 +349,7 @@ class SourcesConfig(BaseModel):
     posthog: PosthogConfig = PosthogConfig()
     hubspot: HubspotConfig = HubspotConfig()
     salesforce: SalesforceConfig = SalesforceConfig()
+    pipedrive: PipedriveConfig = PipedriveConfig()
     backend: BackendConfig = BackendConfig()
     files: FilesConfig = FilesConfig()
 

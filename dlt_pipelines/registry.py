@@ -13,6 +13,7 @@ from dlt_pipelines.sources import (
     mailchimp,
     meta_ads,
     microsoft_ads,
+    pipedrive,
     posthog,
     reddit_ads,
     salesforce,
@@ -39,6 +40,7 @@ SOURCES: Final[dict[str, SourceSpec]] = {
         klaviyo.SPEC,
         hubspot.SPEC,
         salesforce.SPEC,
+        pipedrive.SPEC,
         backend.SPEC,
         files.SPEC,
     )

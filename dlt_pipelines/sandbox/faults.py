@@ -34,6 +34,7 @@ Vendor = Literal[
     "mixpanel",
     "amplitude",
     "salesforce",
+    "pipedrive",
     "microsoft_ads",
     "linkedin_ads",
     "reddit_ads",

@@ -30,6 +30,7 @@ from dlt_pipelines.sandbox.vendors import (
     meta_ads,
     microsoft_ads,
     oauth,
+    pipedrive,
     posthog,
     reddit_ads,
     salesforce,
@@ -60,6 +61,7 @@ MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
     "hubspot": hubspot.create_app,
     "posthog": posthog.create_app,
     "salesforce": salesforce.create_app,
+    "pipedrive": pipedrive.create_app,
 }
 # Vendors whose refresh tokens rotate: path of the token endpoint.
 TOKEN_PATHS: dict[str, str] = {
@@ -213,6 +215,7 @@ class SandboxServer:
             "HUBSPOT_ACCESS_TOKEN": HUBSPOT_TOKEN,
             "KLAVIYO_API_KEY": klaviyo.KEY,
             "POSTHOG_API_KEY": posthog.KEY,
+            "PIPEDRIVE_API_TOKEN": pipedrive.TOKEN,
             "SALESFORCE_CLIENT_ID": org.client_id,
             "SALESFORCE_CLIENT_SECRET": org.client_secret,
             "SALESFORCE_REFRESH_TOKEN": org.refresh_token(),

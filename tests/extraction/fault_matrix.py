@@ -206,6 +206,12 @@ CASES: Final[Mapping[str, Case]] = {
         # Its usual throttle is the day's quota.
         differs={**UPSERTED, "throttled": ("recovered", {"policy": "concurrent"})},
     ),
+    "pipedrive": Case(
+        lambda server, folder: settings("pipedrive", server, page_size=1),
+        flipped="order_nr",
+        withdrawn="update_time",
+        differs={**STATIC_TOKEN, **UPSERTED},
+    ),
 }
 
 

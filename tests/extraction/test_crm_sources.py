@@ -7,16 +7,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dlt_pipelines.config import SalesforceConfig
+from dlt_pipelines.config import PipedriveConfig, SalesforceConfig
 from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.registry import SOURCES
+from dlt_pipelines.sandbox.faults import Faults
 from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors.crm_facts import contacts_with_deals, stage_entries
+from dlt_pipelines.sandbox.vendors.pipedrive import Company, client
 from dlt_pipelines.sandbox.vendors.salesforce_records import record_id
 from dlt_pipelines.sandbox.world import WorldConfig, build_world
 from tests.extraction.harness import Loader, make_window
 
-CRMS = ("salesforce",)
+CRMS = ("salesforce", "pipedrive")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,10 @@ def configs(server, monkeypatch):
     for name, value in server.credentials().items():
         monkeypatch.setenv(name, value)
     common: Any = {"enabled": True, "timeout_seconds": 0.5}
-    yield {"salesforce": SalesforceConfig(base_url=server.base_urls["salesforce"], page_size=3, **common)}
+    yield {
+        "salesforce": SalesforceConfig(base_url=server.base_urls["salesforce"], page_size=3, **common),
+        "pipedrive": PipedriveConfig(base_url=server.base_urls["pipedrive"], page_size=2, **common),
+    }
     server.faults.clear()
 
 
@@ -124,6 +129,77 @@ def test_only_changes_are_read_again_and_none_of_them_changes_a_row(loader, conf
     assert rows["opportunities"] == (world.deals["updated_at"].dt.floor("s") >= recent).sum() < len(world.deals)
 
 
+def test_pipedrive_is_the_worlds(loader, configs, world, window):
+    loader.load(SOURCES["pipedrive"], configs["pipedrive"], window)
+    numbers = Company(world, Faults())
+    stored = loader.query(
+        "pipedrive",
+        "select id::int, email_hash, user_id, customer_source, gclid, created_at, updated_at from raw_pipedrive.persons",
+    )
+    assert sorted(stored) == sorted(
+        (
+            numbers.people[row.contact_id],
+            loader.hasher.email(row.email),
+            None if pd.isna(row.user_id) else row.user_id,
+            None if pd.isna(row.customer_source) else row.customer_source,
+            None if pd.isna(row.hs_google_click_id) else row.hs_google_click_id,
+            row.created_at.floor("s").to_pydatetime(),
+            row.updated_at.floor("s").to_pydatetime(),
+        )
+        for row in world.contacts[~world.contacts["archived"].astype(bool)].itertuples()
+    )
+    ends = stage_entries(world).groupby("deal_id").last()
+    stored = loader.query(
+        "pipedrive",
+        "select id::int, value, currency, person_id::int, status, coalesce(won_at, lost_at), product from raw_pipedrive.deals",
+    )
+    outcome = {"closedwon": "won", "closedlost": "lost"}
+    assert sorted(stored, key=repr) == sorted(
+        (
+            (
+                numbers.deals[row.deal_id],
+                Decimal(str(row.amount)),
+                row.currency,
+                numbers.people[row.contact_ids[0]],
+                "deleted" if row.archived else outcome.get(row.dealstage, "open"),
+                ends.loc[row.deal_id, "entered_at"].to_pydatetime() if row.dealstage in outcome else None,
+                row.product,
+            )
+            for row in world.deals.itertuples()
+        ),
+        key=repr,
+    )
+    stages = {key: str(number) for key, number in numbers.stages.items()}
+    moves = []
+    for key, entries in stage_entries(world).groupby("deal_id"):
+        path = entries[entries["stage_id"].isin(stages)]
+        moves += [
+            (numbers.deals[key], moment.to_pydatetime(), stages[after], stages[before])
+            for before, after, moment in zip(
+                path["stage_id"], path["stage_id"].iloc[1:], path["entered_at"].iloc[1:], strict=False
+            )
+        ]
+    columns = "deal_id::int, changed_at, stage_id, old_stage_id"
+    assert sorted(loader.query("pipedrive", f"select {columns} from raw_pipedrive.stage_changes")) == sorted(moves)
+    assert loader.query("pipedrive", "select count(*) from raw_pipedrive.stages") == [(len(stages),)]
+
+
+def test_an_oauth_app_reads_pipedrive_as_well(loader, tmp_path, configs, server, window, monkeypatch, pauses):
+    loader.load(SOURCES["pipedrive"], configs["pipedrive"], window)
+    monkeypatch.delenv("PIPEDRIVE_API_TOKEN")
+    config = configs["pipedrive"].model_copy(update={"token_url": f"{server.base_urls['pipedrive']}/oauth/token"})
+    (finding,) = SOURCES["pipedrive"].check(config)
+    assert (finding.level, "PIPEDRIVE_API_TOKEN is not set" in finding.message) == ("error", True)
+    app = client(server.faults)
+    monkeypatch.setenv("PIPEDRIVE_REFRESH_TOKEN", app.refresh_token())
+    monkeypatch.setenv("PIPEDRIVE_CLIENT_ID", app.client_id)
+    monkeypatch.setenv("PIPEDRIVE_CLIENT_SECRET", app.client_secret)
+    server.faults.switch("pipedrive", "expired_token", skip=2)
+    other = Loader(tmp_path / "other")
+    other.load(SOURCES["pipedrive"], config, window)
+    assert other.stored("pipedrive", load_ids=False) == loader.stored("pipedrive", load_ids=False)
+
+
 def test_an_app_without_a_user_signs_in_for_itself(loader, configs, window, monkeypatch):
     monkeypatch.delenv("SALESFORCE_REFRESH_TOKEN")
     assert loader.load(SOURCES["salesforce"], configs["salesforce"], window).rows["contacts"] > 0
@@ -150,16 +226,13 @@ RECOVERABLE = (
 )
 RENEWABLE = ("salesforce",)
 # A throttle that passes; Salesforce's usual one is the day's quota.
-PASSING = {"salesforce": {"policy": "concurrent"}}
+PASSING = {"salesforce": {"policy": "concurrent"}, "pipedrive": {}}
 
 
-@pytest.mark.parametrize("bulk", [False, True])
-@pytest.mark.parametrize("vendor", CRMS)
+@pytest.mark.parametrize(("vendor", "bulk"), [("salesforce", False), ("salesforce", True), ("pipedrive", False)])
 def test_everything_that_passes_is_survived_with_the_same_tables(
     loader, tmp_path, configs, server, window, pauses, monkeypatch, vendor, bulk
 ):
-    if bulk and vendor != "salesforce":
-        pytest.skip("only Salesforce has bulk jobs")
     monkeypatch.setattr("dlt_pipelines.sources.salesforce.BULK_PAGE", 3)
     spec = SOURCES[vendor]
     config = configs[vendor].model_copy(update={"bulk_rows": 1} if bulk else {})
@@ -177,6 +250,11 @@ def test_everything_that_passes_is_survived_with_the_same_tables(
 
 REFUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "salesforce": [("revoked_token", {}), ("throttle", {}), ("type_flip", {"field": "Amount"})],
+    "pipedrive": [
+        ("revoked_token", {}),
+        ("throttle", {"policy": "abuse"}),
+        ("type_flip", {"field": "value", "path": "/deals"}),
+    ],
 }
 
 

@@ -49,6 +49,22 @@ with
             created_at,
             updated_at
         from {{ ref("stg_salesforce__leads") }}
+        union all
+        select
+            'pipedrive',
+            contact_id,
+            email_hash,
+            user_id,
+            organisation_id,
+            gclid,
+            'contact',
+            customer_source,
+            null,
+            first_url,
+            is_archived,
+            created_at,
+            updated_at
+        from {{ ref("stg_pipedrive__persons") }}
     )
 
 select

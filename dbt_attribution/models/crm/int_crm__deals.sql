@@ -44,6 +44,23 @@ with
             deals.updated_at
         from {{ ref("stg_salesforce__opportunities") }} as deals
         left join primary_roles as roles on deals.deal_id = roles.deal_id
+        union all
+        select
+            'pipedrive',
+            deal_id,
+            pipeline_id,
+            -- Winning and losing are no stages in Pipedrive.
+            case when status in ('won', 'lost') then status else stage_id end,
+            contact_id,
+            deal_name_hash,
+            product,
+            amount,
+            currency,
+            coalesce(is_deleted, false) or status = 'deleted',
+            created_at,
+            coalesce(won_at, lost_at, cast(expected_close_on as {{ type_of("timestamp") }})),
+            updated_at
+        from {{ ref("stg_pipedrive__deals") }}
     )
 
 select
