@@ -54,7 +54,6 @@ RuleModel = Literal[
 ]
 
 
-CrmName = Literal["hubspot", "salesforce"]
 WebSource = Literal["ga4", "posthog", "mixpanel", "amplitude"]
 WEB_SOURCES: tuple[WebSource, ...] = get_args(WebSource)
 CrmName = Literal["hubspot", "salesforce", "pipedrive"]
