@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from attribution_platform.environment import VARIABLE, UnknownEnvironmentError, current_environment
-from attribution_platform.settings import HASH_KEY_VARIABLE, Settings, SettingsError, load_settings
+from attribution_platform.settings import HASH_KEY_VARIABLE, Route, Settings, SettingsError, load_settings
 from dlt_pipelines.registry import SOURCES
 
 # One visible width, or the columns after them would not line up.
@@ -35,6 +35,23 @@ def _check_source(name: str, settings: Settings, console: Console) -> int:
         text = f"{finding.subject}: {finding.message}" + (f" {finding.remedy}" if finding.remedy else "")
         _line(console, STATES[finding.level], name, text.replace("[", "\\["))
     return sum(finding.level == "error" for finding in findings)
+
+
+def _check_route(route: Route, console: Console) -> int:
+    from attribution_platform.alerting.routes import RouteError, check_route
+
+    try:
+        check_route(route)
+    except RouteError as error:
+        _line(console, MISSING, "alerts", str(error).replace("[", "\\["))
+        return 1
+    _line(
+        console,
+        OK,
+        "alerts",
+        f"{route.name}: {route.kind}, from {route.severity} up; try it: attribution alerts test {route.name}",
+    )
+    return 0
 
 
 def run_doctor(config: Path | None, console: Console) -> int:
@@ -92,6 +109,8 @@ def run_doctor(config: Path | None, console: Console) -> int:
         _line(console, MISSING, "sources", "none is enabled")
     for name in SOURCES:
         problems += _check_source(name, settings, console)
+    for route in settings.alerts.routes:
+        problems += _check_route(route, console)
     console.print(
         "\nEverything is in order." if not problems else f"\n{problems} thing(s) to fix before a run.",
         highlight=False,

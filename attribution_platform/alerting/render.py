@@ -40,7 +40,7 @@ def as_text(message: Message, key: str, may_repeat: bool = False) -> str:
     """Plain text, for the log and for readers without HTML."""
     lines = [subject(message), ""]
     for item in message.items[:SHOWN_ITEMS]:
-        lines += [f"{look_of(item.kind, item.severity).label}: {item.title}"]
+        lines += [f"{look_of(item.kind, item.severity).label}: {item.title}"] if len(message.items) > 1 else []
         lines += [f"  {name}: {value}" for name, value in item.facts]
         if item.advice:
             lines.append(f"  What to do: {item.advice}")
