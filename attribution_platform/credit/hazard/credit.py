@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from attribution_platform.credit.hazard.model import REST, HazardFit, HazardOptions, fit_hazard
+from attribution_platform.credit.hazard.model import REST, HazardFit, HazardOptions, fit_hazard, share_interval
 from attribution_platform.credit.paths import Floats, Ints, Paths, PeopleLog, conserve, sum_by
 from attribution_platform.credit.spread import spread
 
@@ -73,8 +73,7 @@ def hazard_credit(paths: Paths, log: PeopleLog, options: HazardOptions) -> Hazar
         # Nothing caused anything, so there is nothing to divide by: every touch counts alike.
         share = sum_by(paths.codes[:size], np.ones(size), count) / max(size, 1)
     conversions = conserve(share, total)
-    tail = 50.0 * (1.0 - options.level)
-    low, high = np.percentile(draws, [tail, 100.0 - tail], axis=0) * total
+    low, high = (end * total for end in share_interval(conversions / max(total, 1.0), draws, options.level))
     placed = spread(paths, conversions, touch_strengths=strength)
     scale = total / max(len(fit.case), 1)
     found = fit.diagnostics()

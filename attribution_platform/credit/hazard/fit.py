@@ -1,8 +1,10 @@
 """The hazard of conversion and its posterior.
 
-    log relative hazard = link(sum_c b_c G_c(h_c, k_c)) + sum_c d_c F_c + log E[exp(g z) | what was seen before]
+    log relative hazard = link(sum_c b_c G_c(h_c, k_c) + sum_ab q_ab P_a P_b) + sum_c d_c F_c
+                          + log E[exp(g z) | what was seen before]
 
-b_c >= 0 is the response to one fresh touch, h_c its half-life, k_c its saturation, d_c >= 0 the excess of touches in the
+b_c >= 0 is the response to one fresh touch, h_c its half-life, k_c its saturation, q_ab >= 0 what two channels do together
+and neither alone (P = 1 - exp(-exposure), most pairs having none), d_c >= 0 the excess of touches in the
 last day over what the decay explains (a symptom of the conversion, never credited), g the pull of intent. The link runs
 from exp (k = 0: effects multiply) to 1 + x (k = 1: effects add), log(1 + k x) / k between them (Box & Cox 1964).
 
@@ -20,6 +22,9 @@ from attribution_platform.credit.paths import Floats
 Singles = NDArray[np.float32]
 LINKS = (0.0, 0.33, 0.67, 1.0)
 NO_SYMPTOM = 0.7
+PAIRS_EXPECTED = 0.5  # interactions, before the data speak
+PAIR_SCALE = 1.5  # mean log response to both channels fully present, where there is one
+PAIR_MOVES = 3
 MAX_EFFECT = 6.0  # log response to one touch, 400-fold; little data would let the walk run into overflow
 
 
@@ -31,9 +36,15 @@ class Draw:
     half_life: NDArray[np.int64]
     saturation: NDArray[np.int64]
     symptom: NDArray[np.float64]
+    pairs: dict[tuple[int, int], float]
     link: float
     intent: int
     log_likelihood: float
+
+
+def response(e: float, link: float) -> float:
+    """What a log response of e adds before the link."""
+    return e if link == 0 else float(np.expm1(link * e) / link)
 
 
 class Sampler:
@@ -70,6 +81,13 @@ class Sampler:
         for k, limit in enumerate(SATURATIONS):
             unit = float(saturate(np.ones(1), limit)[0])
             self.shape[:, :, k] = saturate(rows.levels, limit) / np.float32(unit)
+        self.levels = rows.levels
+        self._presence: dict[tuple[int, int], NDArray[np.float32]] = {}
+        able = np.flatnonzero(null_prior < 0.5).tolist()
+        self.all_pairs = [(a, b) for a in able for b in able if a < b]
+        chance = min(PAIRS_EXPECTED / max(len(self.all_pairs), 1), 0.3)
+        self.pair_odds = np.log(chance / (1 - chance))
+        self.pairs: dict[tuple[int, int], float] = {}
         self.e = np.full(channels, 0.3)  # log response to one fresh touch
         self.h = np.full(channels, 4)
         self.k = np.full(channels, 2)
@@ -86,11 +104,17 @@ class Sampler:
             self.lift += self._part(c, self.e[c], self.h[c], self.k[c], self.link)
         self.ll = self._ll(self.lift, self.offset, self.link)
 
-    def _beta(self, e: float, link: float) -> float:
-        return e if link == 0 else float(np.expm1(link * e) / link)
-
     def _part(self, c: int, e: float, h: int, k: int, link: float) -> NDArray[np.float32]:
-        return np.float32(self._beta(e, link)) * self.shape[c, h, k]
+        return np.float32(response(e, link)) * self.shape[c, h, k]
+
+    def _present(self, c: int, h: int) -> NDArray[np.float32]:
+        if (c, h) not in self._presence:
+            self._presence[c, h] = -np.expm1(-self.levels[c, h])
+        return self._presence[c, h]
+
+    def _joint(self, pair: tuple[int, int], q: float, link: float) -> NDArray[np.float32]:
+        a, b = pair
+        return np.float32(response(q, link)) * self._present(a, self.h[a]) * self._present(b, self.h[b])
 
     def _ll(self, lift: Singles, offset: Singles, link: float) -> float:
         eta = lift if link == 0 else np.log1p(np.float32(link) * lift) * np.float32(1 / link)
@@ -109,6 +133,12 @@ class Sampler:
         lift = self.lift + (
             self._part(c, e, h, k, self.link) - self._part(c, self.e[c], self.h[c], self.k[c], self.link)
         )
+        if h != self.h[c]:
+            change = self._present(c, h) - self._present(c, self.h[c])
+            for (a, b), q in self.pairs.items():
+                if c in (a, b):
+                    other = b if c == a else a
+                    lift += np.float32(response(q, self.link)) * change * self._present(other, self.h[other])
         np.maximum(lift, 0, out=lift)
         ll = self._ll(lift, self.offset, self.link)
         if not self._accept(ll - self.ll + log_ratio):
@@ -155,11 +185,36 @@ class Sampler:
                     self._try_channel(c, self.e[c], self.h[c], k, 0.0)
         for c in range(self.channels):
             self._try_symptom(c)
+        for _ in range(min(PAIR_MOVES, len(self.all_pairs))):
+            self._try_pair()
         self._try_common()
         self._try_link()
         self._try_intent()
         active = self.e[self.e > 0]
         self.scale = 1.0 / rng.gamma(2.0 + len(active), 1.0 / (1.0 + active.sum()))
+
+    def _try_pair(self) -> None:
+        """Birth of an interaction from its prior, death, or a step in its strength."""
+        rng = self.rng
+        pair = self.all_pairs[int(rng.integers(len(self.all_pairs)))]
+        old = self.pairs.get(pair, 0.0)
+        if old == 0:
+            new, ratio = rng.exponential(PAIR_SCALE), self.pair_odds + np.log(0.5)
+        elif rng.random() < 0.5:
+            new, ratio = 0.0, -self.pair_odds - np.log(0.5)
+        else:
+            new = old * np.exp(0.3 * rng.standard_normal())
+            ratio = (old - new) / PAIR_SCALE + np.log(new / old)
+        if new > MAX_EFFECT:
+            return
+        lift = self.lift + self._joint(pair, new, self.link) - self._joint(pair, old, self.link)
+        np.maximum(lift, 0, out=lift)
+        ll = self._ll(lift, self.offset, self.link)
+        if self._accept(ll - self.ll + ratio):
+            self.lift, self.ll = lift, ll
+            self.pairs = {**self.pairs, pair: new}
+            if new == 0:
+                del self.pairs[pair]
 
     def _symptom(self, c: int, s: float) -> NDArray[np.float32]:
         """Log likelihood ratio of a fresh touch, conversions bringing one of their own with probability s."""
@@ -202,6 +257,8 @@ class Sampler:
         lift = np.zeros_like(self.lift)
         for c in np.flatnonzero(self.e > 0).tolist():
             lift += self._part(c, self.e[c], self.h[c], self.k[c], link)
+        for pair, q in self.pairs.items():
+            lift += self._joint(pair, q, link)
         ll = self._ll(lift, self.offset, link)
         if self._accept(ll - self.ll):
             self.lift, self.ll, self.link = lift, ll, link
@@ -225,7 +282,9 @@ class Sampler:
         for number in range(burn + keep * thin):
             self.sweep(adapt=number < burn)
             if number >= burn and (number - burn) % thin == thin - 1:
-                draws.append(
-                    Draw(self.e.copy(), self.h.copy(), self.k.copy(), self.d.copy(), self.link, self.g, self.ll)
-                )
+                draws.append(self._draw())
         return draws
+
+    def _draw(self) -> Draw:
+        now = (self.e.copy(), self.h.copy(), self.k.copy(), self.d.copy(), dict(self.pairs))
+        return Draw(*now, self.link, self.g, self.ll)

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from attribution_platform.credit.hazard.exposures import FRESH_DAYS, HALF_LIVES, SATURATIONS, remaining, saturate
-from attribution_platform.credit.hazard.fit import Draw
+from attribution_platform.credit.hazard.fit import Draw, response
 from attribution_platform.credit.hazard.people import PersonTime
 from attribution_platform.credit.hazard.risk import touches_before
 from attribution_platform.credit.paths import Floats, Ints
@@ -97,7 +97,9 @@ class Game:
         """Caused share of each conversion by channel. Shape (cases, channels)."""
         count = len(self.table.member)
         lift = np.zeros((self.cases, count), np.float32)
-        for c in np.flatnonzero(draw.effect > 0):
+        paired = {c for pair in draw.pairs for c in pair}
+        presence: dict[int, tuple[Ints, NDArray[np.float32]]] = {}
+        for c in sorted(paired.union(np.flatnonzero(draw.effect > 0).tolist())):
             mine = np.flatnonzero(self.channel == c)
             if not len(mine):
                 continue
@@ -109,10 +111,16 @@ class Game:
                 real = np.where(self.age[mine] < FRESH_DAYS, p / (p + draw.symptom[c] * (1 - p)), 1.0)
                 kept = kept * real.astype(np.float32)
             level = sp.csr_matrix((kept, (row, np.arange(len(mine)))), shape=(len(who), len(mine))) @ self.exists[mine]
+            if c in paired:
+                presence[c] = who, -np.expm1(-level)
             limit = SATURATIONS[draw.saturation[c]]
             unit = float(saturate(np.ones(1), limit)[0])
-            beta = draw.effect[c] if draw.link == 0 else np.expm1(draw.link * draw.effect[c]) / draw.link
-            lift[who] += np.float32(beta / unit) * saturate(level, limit)
+            lift[who] += np.float32(response(draw.effect[c], draw.link) / unit) * saturate(level, limit)
+        for (a, b), strength in draw.pairs.items():
+            if a in presence and b in presence:
+                both, first, second = np.intersect1d(presence[a][0], presence[b][0], return_indices=True)
+                together = presence[a][1][first] * presence[b][1][second]
+                lift[both] += np.float32(response(strength, draw.link)) * together
         eta = lift if draw.link == 0 else np.log1p(draw.link * lift) / draw.link
         full = np.argmax(self.table.member.sum(axis=1))
         worth = np.exp(eta - eta[:, full : full + 1]).astype(np.float64)

@@ -63,7 +63,7 @@ def moments(people: PersonTime, model: Arrivals, person: Ints, time: Floats) -> 
         for c in np.unique(channel):
             hit = np.unique(at[channel == c])
             rate = local[hit, c][:, :, None] * np.array([1.0, up[c]], np.float32)
-            state[hit] *= rate + trig[who[hit], c][:, None, None] + np.float32(1e-9)
+            state[hit] *= np.expm1(np.minimum(rate + trig[who[hit], c][:, None, None] + np.float32(1e-9), 20.0))
         flat = state.reshape(len(rows), -1)
         flat = flat / flat.sum(axis=1, keepdims=True)
         intent[:, rows] = np.log(weights @ flat.T)
