@@ -18,6 +18,7 @@ from attribution_platform.monitoring.phases import (
     decision,
     phases_to_record,
 )
+from attribution_platform.monitoring.silence import FRESHNESS, detect_silence
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.settings import Settings, Thresholds
 
@@ -62,14 +63,15 @@ METRICS = {
     "cookie_user_coverage": "Devices whose user is known.",
     "identity_tier_share": "Visits by how surely we know whose they are.",
     "bot_share": "Events that a machine made.",
-    "event_volume": "Events, by source.",
+    "event_volume": "Events, visits from ads by platform, and records of every source.",
+    "freshness": "Days since a source last spoke, by the data's own clock.",
     "survey_agreement": "Answers that agree with what was seen.",
     "spend_reconciliation": "Spend in the marts for each unit of spend the platforms report.",
     "cost_per_click": "Spend for each click the platform reports.",
     "model_divergence": "How far the credit models are apart.",
 }
-# A silence has a clock of its own, not a rate.
-NOT_JUDGED = ("silent_days",)
+# Days of silence have a rule of their own.
+NOT_JUDGED = (FRESHNESS,)
 DAYS = """
     select metric, segment_type, segment, date_on, numerator, denominator
     from marts.mart_attribution__coverage_daily
@@ -137,10 +139,17 @@ def known_phases(warehouse: Warehouse) -> pd.DataFrame:
 
 
 def judge(warehouse: Warehouse, settings: Settings) -> pd.DataFrame:
-    """Signals of the coverage table, exactly as `attribution drift` makes them from a file."""
+    """Signals of the coverage table: those of `attribution drift` on the same rows, and silent sources."""
     days = coverage_days(warehouse, last_whole_day(settings))
-    phases = baselines_of_people(known_phases(warehouse))
-    return detect(days, detect_options(settings.alerts.thresholds), phases)
+    return judge_days(days, detect_options(settings.alerts.thresholds), baselines_of_people(known_phases(warehouse)))
+
+
+def judge_days(days: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Signals of the rows of `coverage_days`."""
+    sources = days[(days["metric"] == "event_volume") & days["segment"].str.startswith("source=")]
+    parts = [detect(days, options, phases), detect_silence(sources, options.of(FRESHNESS, "all"))]
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return table.sort_values(["metric", "segment", "date", "scheme", "status"], kind="stable", ignore_index=True)
 
 
 def record_phases(warehouse: Warehouse, settings: Settings) -> pd.DataFrame:

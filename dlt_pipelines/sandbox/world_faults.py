@@ -7,6 +7,7 @@ touched, so what a fault costs can be measured.
 - ``fbclid_lost[:browser]``: one browser (``Safari``, and every in-app browser on iOS with it) removes fbclid;
 - ``utm_mangled[:campaign]``: one campaign's (``generic-de``) UTM tags arrive with broken names (``utm-source``, ``utm_medum``);
 - ``consent_halves_events``: a new consent banner, after which half of the cookies send nothing to analytics;
+- ``identity_unstitched``: a new login page forgets to say who logged in, to analytics and to the backend's log;
 - ``spend_doubled[:platform]``: one platform (``google_ads``) reports cost and impressions twice;
 - ``source_stalled[:source]``: one source (``ga4``) delivers nothing more;
 - ``crm_stage_renamed[:stage]``: a pipeline stage (``closedwon``) gets a new id; deals of all times carry it.
@@ -66,6 +67,17 @@ def consent_halves_events(world: World, target: str, since: pd.Timestamp) -> Wor
     declined = {d for d in events["device_id"].unique() if crc32(f"{world.config.seed}/{d}".encode()) % 2}
     gone = (events["occurred_at"] >= since) & events["device_id"].isin(declined)
     return replace(world, events=events[~gone].reset_index(drop=True))
+
+
+def identity_unstitched(world: World, target: str, since: pd.Timestamp) -> World:
+    """Nobody's user id reaches analytics or the request log any more, and new devices stay without an owner."""
+    late = world.events["occurred_at"] >= since
+    events = world.events.assign(user_id=world.events["user_id"].where(~late, None))
+    served = world.requests["occurred_at"] >= since
+    requests = world.requests.assign(user_id=world.requests["user_id"].where(~served, None))
+    new = world.device_fingerprints["first_seen_at"] >= since
+    devices = world.device_fingerprints.assign(user_id=world.device_fingerprints["user_id"].where(~new, None))
+    return replace(world, events=events, requests=requests, device_fingerprints=devices)
 
 
 def spend_doubled(world: World, target: str, since: pd.Timestamp) -> World:
@@ -131,6 +143,7 @@ FAULTS: dict[str, tuple[Callable[[World, str, pd.Timestamp], World], str]] = {
     "fbclid_lost": (fbclid_lost, "Safari"),
     "utm_mangled": (utm_mangled, "generic-de"),
     "consent_halves_events": (consent_halves_events, ""),
+    "identity_unstitched": (identity_unstitched, ""),
     "spend_doubled": (spend_doubled, "google_ads"),
     "source_stalled": (source_stalled, "ga4"),
     "crm_stage_renamed": (crm_stage_renamed, "closedwon"),

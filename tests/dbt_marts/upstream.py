@@ -180,6 +180,9 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
         "is_archived": "boolean",
         "created_at": "timestamp",
     },
+    "stg_mailchimp__email_activity": {"occurred_at": "timestamp"},
+    "stg_klaviyo__events": {"occurred_at": "timestamp"},
+    "stg_hubspot__email_events": {"occurred_at": "timestamp"},
     "stg_files__contacts": {
         "contact_id": "varchar",
         "user_id": "varchar",

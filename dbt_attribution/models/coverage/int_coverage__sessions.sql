@@ -73,3 +73,10 @@ with
         union all
     {% endif %}
 {% endfor %}
+union all
+{{
+    coverage_rows(
+        "event_volume", "count", "ad_visits", "null", "null", "segment_type", "segment", "labelled"
+    )
+}}
+where segment_type in ('platform', 'landing_page') and ad_visits > 0 and segment is not null
