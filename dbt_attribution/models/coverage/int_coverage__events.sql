@@ -27,7 +27,8 @@ with
 
     labelled as (select counted.*, {{ segment_labels(segments) }} from counted),
 
-    -- What every source tells, by the day it tells of. A CRM or a mailer sends no web events, and stalls all the same.
+    -- What every source tells, by the day it tells of. A CRM or a mailer sends no web events, and stalls
+    -- all the same.
     spoken as (
         select source, date_on, sum(records) as records
         from
@@ -41,11 +42,11 @@ with
                 where source <> 'files'
                 group by platform, date_on
                 {% for source_name, relation, moment in [
-                    ("mailchimp", "stg_mailchimp__email_activity", "occurred_at"),
-                    ("klaviyo", "stg_klaviyo__events", "occurred_at"),
-                    ("hubspot", "stg_hubspot__contacts", "created_at"),
-                    ("hubspot", "stg_hubspot__email_events", "occurred_at"),
-                ] %}
+                        ("mailchimp", "stg_mailchimp__email_activity", "occurred_at"),
+                        ("klaviyo", "stg_klaviyo__events", "occurred_at"),
+                        ("hubspot", "stg_hubspot__contacts", "created_at"),
+                        ("hubspot", "stg_hubspot__email_events", "occurred_at"),
+                    ] %}
                     union all
                     select '{{ source_name }}', {{ reporting_date(moment) }}, count(*)
                     from {{ ref(relation) }}
@@ -108,7 +109,9 @@ union all
     coverage_rows(
         "freshness",
         "count",
-        seconds_between("cast(last_on as " ~ type_of("timestamp") ~ ")", "cast(date_on as " ~ type_of("timestamp") ~ ")")
+        seconds_between(
+            "cast(last_on as " ~ type_of("timestamp") ~ ")", "cast(date_on as " ~ type_of("timestamp") ~ ")"
+        )
         ~ " / 86400",
         "null",
         "null",
