@@ -6,17 +6,18 @@ its own. Used by `fault_year.py`.
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
 
+from attribution_platform.layout import DBT_PROJECT_DIR
 from attribution_platform.resources.warehouse import DUCKDB_CONFIG, DuckDBWarehouse
-from attribution_platform.settings import DBT_PROJECT_DIR, Settings
+from attribution_platform.settings import Settings
 from attribution_platform.transformation import build_arguments, dbt_executable
 from attribution_platform.user_agents import COLUMN_TYPES, parse_user_agents
 from dlt_pipelines.sandbox.vendors.common import EUROPE
@@ -191,7 +192,7 @@ def _dbt(settings: Settings, folder: Path, selection: list[str]) -> None:
     variables: Mapping[str, Any] = settings.dbt_vars()
     command = [dbt_executable(), "--no-use-colors", "--log-path", str(folder), *build_arguments("build", variables)]
     command += ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-    command += ["--target-path", str(folder / "target"), *selection]
+    command += ["--target-path", str(folder.parent / "target"), *selection]
     environment = {
         **settings.dbt_environment(),
         "ATTRIBUTION_WAREHOUSE_PATH": str(folder / "w.duckdb"),
@@ -200,25 +201,10 @@ def _dbt(settings: Settings, folder: Path, selection: list[str]) -> None:
     done = subprocess.run(
         command,
         cwd=DBT_PROJECT_DIR,
-        env={**_environment(), **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode != 0:
         raise RuntimeError(done.stdout[-4000:])
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
-
-
-def from_day(world: World, first: pd.Timestamp) -> World:
-    """The world without its first weeks, in which nobody has come back yet."""
-    kept = {}
-    for name, column in (("events", "occurred_at"), ("ad_days", "date"), ("ad_clicks", "occurred_at")):
-        frame = getattr(world, name)
-        kept[name] = frame[frame[column] >= first].reset_index(drop=True)
-    return replace(world, **kept)

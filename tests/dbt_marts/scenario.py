@@ -132,6 +132,16 @@ def _touches(scenario: Scenario, random: np.random.Generator) -> None:
     scenario.rows["fct_touchpoints"] = frame
     scenario.rows["int_sessions__channels"] = frame[["session_id", "channel", "platform", "click_id"]]
     tagged = platform.notna().to_numpy()
+    people = scenario.rows["int_identity__persons"]
+    known = people[people["tier"] != "unresolved_analytics"]["canonical_user_id"]
+    scenario.rows["int_identity__device_logins"] = pd.DataFrame(
+        {
+            "device_id": "d-" + known,
+            "user_id": known,
+            "first_seen_at": pd.Timestamp("2020-01-01"),
+            "is_refused": False,
+        }
+    )
     scenario.rows["int_sessions__detected"] = pd.DataFrame(
         {
             "session_id": frame["session_id"],

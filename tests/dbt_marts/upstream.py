@@ -206,6 +206,12 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
         "valid_from": "timestamp",
         "valid_to": "timestamp",
     },
+    "int_identity__device_logins": {
+        "device_id": "varchar",
+        "user_id": "varchar",
+        "first_seen_at": "timestamp",
+        "is_refused": "boolean",
+    },
     "int_identity__persons": {"canonical_user_id": "varchar", "user_id": "varchar", "tier": "varchar"},
     "int_channel__user_agent_enrichment": {
         "user_agent_hash": "varchar",
@@ -215,6 +221,7 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
     "int_sessions__detected": {
         "session_id": "varchar",
         "device_id": "varchar",
+        "user_id": "varchar",
         "canonical_user_id": "varchar",
         "started_at": "timestamp",
         "utm_source": "varchar",

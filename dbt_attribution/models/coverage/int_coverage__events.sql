@@ -41,10 +41,13 @@ with
                 from {{ ref("int_paid_budget__ad_spend_by_platform") }}
                 where source <> 'files'
                 group by platform, date_on
+                union all
+                select source, {{ reporting_date("created_at") }}, count(*)
+                from {{ ref("int_crm__contacts") }}
+                group by 1, 2
                 {% for source_name, relation, moment in [
                         ("mailchimp", "stg_mailchimp__email_activity", "occurred_at"),
                         ("klaviyo", "stg_klaviyo__events", "occurred_at"),
-                        ("hubspot", "stg_hubspot__contacts", "created_at"),
                         ("hubspot", "stg_hubspot__email_events", "occurred_at"),
                     ] %}
                     union all

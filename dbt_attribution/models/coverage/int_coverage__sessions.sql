@@ -7,8 +7,18 @@
     "utm_completeness": ("tagged_visits_complete", "tagged_visits"),
     "utm_taxonomy": ("tagged_visits_classified", "tagged_visits"),
     "cookie_user_coverage": ("devices_with_user", "devices"),
+    "authenticated_visits": ("authenticated_visits", "visits"),
 } %}
 with
+    -- When a device's user became known. Counting what was learned later would make every new day look worse
+    -- than all days before it, and history better with each login.
+    known as (
+        select device_id, min(first_seen_at) as known_at
+        from {{ ref("int_identity__device_logins") }}
+        where not is_refused and user_id is not null
+        group by device_id
+    ),
+
     sessions as (
         select
             {{ reporting_date("detected.started_at") }} as date_on,
@@ -25,7 +35,9 @@ with
             coalesce(detected.browser, agents.browser) as browser,
             coalesce(detected.device_category, agents.device_type) as device,
             detected.country,
-            persons.user_id,
+            detected.user_id,
+            {{ reporting_date("known.known_at") }}
+            <= {{ reporting_date("detected.started_at") }} as is_user_known,
             coalesce(detected.utm_source, detected.utm_medium, detected.utm_campaign)
             is not null as is_tagged,
             detected.utm_source is not null
@@ -34,9 +46,7 @@ with
         from {{ ref("int_sessions__detected") }} as detected
         inner join
             {{ ref("int_sessions__channels") }} as channels on detected.session_id = channels.session_id
-        left join
-            {{ ref("int_identity__persons") }} as persons
-            on detected.canonical_user_id = persons.canonical_user_id
+        left join known on detected.device_id = known.device_id
         left join
             {{ ref("int_channel__user_agent_enrichment") }} as agents
             on detected.user_agent_hash = agents.user_agent_hash
@@ -53,8 +63,10 @@ with
                     "tagged_visits": "sum(case when is_tagged then 1 else 0 end)",
                     "tagged_visits_complete": "sum(case when is_complete then 1 else 0 end)",
                     "tagged_visits_classified": "sum(case when is_tagged and channel <> 'Unassigned' then 1 else 0 end)",
+                    "visits": "count(*)",
+                    "authenticated_visits": "count(user_id)",
                     "devices": "count(distinct device_id)",
-                    "devices_with_user": "count(distinct case when user_id is not null then device_id end)",
+                    "devices_with_user": "count(distinct case when is_user_known then device_id end)",
                 },
             )
         }}
