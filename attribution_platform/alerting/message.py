@@ -85,10 +85,10 @@ class Links:
         if metric.startswith(CHECK_PREFIX):
             *asset, check = metric.removeprefix(CHECK_PREFIX).split("/")
             address = f"{self.dagster_url}/assets/{'/'.join(asset)}?view=checks&checkDetail={check}"
-            return (("Check", address),)
+            return (("Open check", address),)
         if metric.startswith((RUN_PREFIX, SCHEDULE_PREFIX)) or metric in (SOURCE_LOAD, SOURCE_FRESHNESS):
-            return (("Runs", f"{self.dagster_url}/runs"),)
-        return (("Metric", f"{self.dagster_url}/assets/marts/mart_attribution__coverage_daily"),)
+            return (("Open runs", f"{self.dagster_url}/runs"),)
+        return (("Open signals", f"{self.dagster_url}/assets/monitoring/drift_signals"),)
 
 
 def build_message(notifications: Iterable[Notification], at: datetime, links: Links) -> Message:
@@ -155,7 +155,7 @@ def headline_of(metric: str, segment: str, direction: str, details: Mapping[str,
     expected, observed, size = (details.get(name) for name in ("expected", "observed", "size"))
     verb = {"down": "fell", "up": "rose"}.get(direction, "changed")
     if words.is_count and size is not None:
-        return f"{words.name}{where} {verb} by {abs(float(size)):.0%}"
+        return f"{words.name}{where} {verb} by {100 * abs(float(size)):.0f} %"
     if expected is not None and observed is not None:
         return f"{words.name}{where} {verb} from {_figure(expected, words.is_count)} to {_figure(observed, words.is_count)}"
     return f"{words.name}{where} {verb}"
@@ -190,11 +190,11 @@ def _facts(notification: Notification, is_count: bool) -> Iterable[tuple[str, st
     size, low, high = (details.get(name) for name in ("size", "size_low", "size_high"))
     if size is not None:
         unit = "" if is_count else " points"
-        scale = 100.0
+        scale = 100
         text = f"{float(size) * scale:+.1f}{' %' if is_count else unit}"
         if low is not None and high is not None:
             text += f" (95 % interval {float(low) * scale:+.1f} to {float(high) * scale:+.1f})"
-        yield "Change", text
+        yield "Change", text.replace("-", "−")
     if details.get("n") is not None:
         yield ("Days judged" if is_count else "Units judged"), f"{float(details['n']):,.0f}"
     for name, label in (("where", "Where"), ("upstream", "Changed upstream"), ("error", "Error"), ("what", "Finding")):

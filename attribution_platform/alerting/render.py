@@ -80,6 +80,11 @@ def as_html(message: Message, key: str, may_repeat: bool = False) -> str:
     )
 
 
+def _html_text(text: str) -> str:
+    # A number keeps its sign on its line.
+    return html.escape(text).replace(" %", "&nbsp;%")
+
+
 def _html_link(name: str, address: str) -> str:
     return f'<a href="{html.escape(address)}" style="color:#175cd3;text-decoration:none">{html.escape(name)}</a>'
 
@@ -88,7 +93,7 @@ def _html_item(item: Item) -> str:
     look = look_of(item.kind, item.severity)
     rows = "".join(
         f'<tr><td style="padding:3px 16px 3px 0;color:#667085;white-space:nowrap;vertical-align:top">{html.escape(name)}</td>'
-        f'<td style="padding:3px 0;color:#101828;overflow-wrap:anywhere">{html.escape(value)}</td></tr>'
+        f'<td style="padding:3px 0;color:#101828;overflow-wrap:anywhere">{_html_text(value)}</td></tr>'
         for name, value in item.facts
     )
     advice = (
@@ -103,7 +108,7 @@ def _html_item(item: Item) -> str:
         '<tr><td style="padding:16px 20px">'
         f'<div style="font-size:12px;font-weight:600;color:{look.colour}">{look.label}</div>'
         '<div style="font-size:16px;font-weight:600;line-height:1.4;color:#101828;margin:2px 0 10px;overflow-wrap:anywhere">'
-        f"{html.escape(item.title)}</div>"
+        f"{_html_text(item.title)}</div>"
         f'<table role="presentation" cellpadding="0" cellspacing="0" style="font-size:14px">{rows}</table>'
         f'{advice}<p style="margin:12px 0 0">{links}</p></td></tr></table>'
     )
@@ -113,8 +118,9 @@ def _html_item(item: Item) -> str:
 
 
 def _slack(text: str, limit: int = TEXT_LIMIT) -> str:
-    # The three signs Slack gives a meaning to; cut first, or an entity might be cut in two.
-    return html.escape(_cut(text, limit), quote=False)
+    # Three signs have entities, the others only look-alikes. Cut first, or an entity might be cut in two.
+    plain = _cut(text, limit).translate(str.maketrans("*`~", "∗ʼ∼"))
+    return html.escape(plain, quote=False)
 
 
 def as_slack(message: Message, key: str, may_repeat: bool = False) -> dict[str, Any]:
@@ -133,10 +139,8 @@ def as_slack(message: Message, key: str, may_repeat: bool = False) -> dict[str, 
         blocks.append(_slack_section(_slack(hidden(message))))
     if message.links:
         links = "   ".join(_slack_link(name, address) for name, address in message.links)
-        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": links}]})
-    blocks.append(
-        {"type": "context", "elements": [{"type": "mrkdwn", "text": _slack(footer(message, key, may_repeat))}]}
-    )
+        blocks.append({"type": "context", "elements": [_mrkdwn(links)]})
+    blocks.append({"type": "context", "elements": [_mrkdwn(_slack(footer(message, key, may_repeat)))]})
     return {"color": look.colour, "fallback": _slack(subject(message), 300), "blocks": blocks}
 
 
@@ -146,7 +150,7 @@ def _slack_item(item: Item, alone: bool) -> list[dict[str, Any]]:
     if not alone:
         blocks.append(_slack_section(f"{look.sign} *{_slack(item.title, 500)}*"))
     # A section holds ten fields.
-    fields = [{"type": "mrkdwn", "text": f"*{_slack(name)}*\n{_slack(value, 500)}"} for name, value in item.facts[:10]]
+    fields = [_mrkdwn(f"*{_slack(name)}*\n{_slack(value, 500)}") for name, value in item.facts[:10]]
     if fields:
         blocks.append({"type": "section", "fields": fields})
     # One block for both: ten alerts must stay under Slack's fifty.
@@ -158,7 +162,12 @@ def _slack_item(item: Item, alone: bool) -> list[dict[str, Any]]:
 
 
 def _slack_section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    return {"type": "section", "text": _mrkdwn(text)}
+
+
+def _mrkdwn(text: str) -> dict[str, Any]:
+    # Verbatim: an address inside a page path does not become a link.
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _slack_link(name: str, address: str) -> str:

@@ -92,8 +92,9 @@ def words_of(metric: str) -> Words:
     if metric in WORDS:
         return WORDS[metric]
     if metric.startswith(CHECK_PREFIX):
+        table, _, check = metric.removeprefix(CHECK_PREFIX).rpartition("/")
         return Words(
-            f"Check {metric.removeprefix(CHECK_PREFIX).replace('/', ' · ')}",
+            f"Check {check} of {table}",
             "Open the check in Dagster: its metadata shows the rows or figures that broke it.",
         )
     if metric.startswith(RUN_PREFIX):
