@@ -34,6 +34,7 @@ GROUPS: tuple[str, ...] = (
     "ingestion",
     "staging",
     "events",
+    "crm",
     "identity",
     "sessions",
     "channels",
