@@ -5,7 +5,7 @@ Secrets are not here: a source names them (`SecretSpec`) and reads them from the
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -316,6 +316,33 @@ class PipedriveConfig(HttpSourceConfig):
     product_field: str = "Product"
 
 
+class SearchConsoleConfig(HttpSourceConfig):
+    """Google Search Console: searches that showed the site, by day."""
+
+    base_url: str = "https://searchconsole.googleapis.com"
+    api_version: str = "v3"
+    # Empty: the address that the credentials name.
+    token_url: str = ""
+    site_urls: tuple[str, ...] = Field(
+        default=(),
+        description='properties as Search Console names them: "sc-domain:shop.example", "https://shop.example/"',
+    )
+    search_type: Literal["web", "image", "video", "news", "discover", "googleNews"] = "web"
+    # Final data come two to three days late.
+    settling_days: Days = 5
+    page_size: int = Field(default=25_000, ge=1, le=25_000)
+
+    @field_validator("site_urls")
+    @classmethod
+    def _is_property(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for site in value:
+            if not site.startswith("sc-domain:") and not (
+                site.startswith(("http://", "https://")) and site.endswith("/")
+            ):
+                raise ValueError(f'{site!r} is no property: write "sc-domain:shop.example" or "https://shop.example/"')
+        return value
+
+
 class BackendConfig(SourceConfig):
     """The product's own relational database, read through SQLAlchemy (SQLite, PostgreSQL)."""
 
@@ -350,6 +377,7 @@ class SourcesConfig(BaseModel):
     hubspot: HubspotConfig = HubspotConfig()
     salesforce: SalesforceConfig = SalesforceConfig()
     pipedrive: PipedriveConfig = PipedriveConfig()
+    search_console: SearchConsoleConfig = SearchConsoleConfig()
     backend: BackendConfig = BackendConfig()
     files: FilesConfig = FilesConfig()
 

@@ -67,6 +67,23 @@ def google(response: requests.Response) -> Verdict:
     return Verdict("retry", retry_after(response), message, floor=30.0 if "concurrent" in message else 5.0)
 
 
+def search_console(response: requests.Response) -> Verdict:
+    """Search Console: a quota is a 403 with a reason; the load of ten minutes is gone for a quarter of an hour."""
+    if response.status_code != 403:
+        return google(response)
+    error = document(response).get("error")
+    listed = error.get("errors") if isinstance(error, dict) else None
+    reasons = {str(item.get("reason")) for item in listed or [] if isinstance(item, dict)}
+    told = str(error.get("message", "")) if isinstance(error, dict) else excerpt(response)
+    if reasons & {"rateLimitExceeded", "userRateLimitExceeded"}:
+        return Verdict("retry", retry_after(response), told, floor=10.0)
+    if "quotaExceeded" in reasons:
+        return Verdict("quota", HOUR / 4, told)
+    if "dailyLimitExceeded" in reasons:
+        return Verdict("quota", 24 * HOUR, told)
+    return google(response)
+
+
 def oauth(response: requests.Response) -> Verdict:
     """Token endpoints (RFC 6749, section 5.2): a refused grant is a 400 with a code; only the server's own trouble passes."""
     if response.status_code < 300:
@@ -300,6 +317,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "ga4": google,
     "google_ads": google,
     "google_oauth": google,
+    "search_console": search_console,
     "meta_ads": meta,
     "mailchimp": plain,
     "klaviyo": klaviyo,

@@ -398,6 +398,36 @@ def walk(vendor: str, fetch: Callable[[str | None], tuple[Any, str | None]]) -> 
         cursor = following
 
 
+def read_to_the_end(
+    vendor: str,
+    fetch: Callable[[int], Sequence[Any]],
+    size: int,
+    key: Callable[[Any], Any],
+) -> list[Any]:
+    """A whole listing read by offset whose vendor states no total: it ends with a page that is not full.
+
+    An empty page is asked for twice, since nothing tells it from one that came back empty by mistake. A row that comes
+    twice means that the listing moved, or that the offset was ignored: then others are missing, and it is read again.
+
+    Raises:
+        VendorError: rows kept coming twice.
+    """
+    for _ in range(LISTING_TRIES):
+        rows: dict[Any, Any] = {}
+        offset = 0
+        while True:
+            page = fetch(offset) or fetch(offset)
+            before = len(rows)
+            rows.update((key(row), row) for row in page)
+            if len(rows) != before + len(page):
+                break
+            if len(page) < size:
+                return list(rows.values())
+            offset += size
+        LOG.warning("%s sent rows twice; reading the listing again", vendor)
+    raise VendorError(f"{vendor}: the same rows came again and again. Nothing was written; run again later.")
+
+
 def read_by_offset(
     vendor: str,
     fetch: Callable[[int], tuple[Sequence[Any], int]],

@@ -17,6 +17,7 @@ from dlt_pipelines.sources import (
     posthog,
     reddit_ads,
     salesforce,
+    search_console,
     tiktok_ads,
     x_ads,
 )
@@ -41,6 +42,7 @@ SOURCES: Final[dict[str, SourceSpec]] = {
         hubspot.SPEC,
         salesforce.SPEC,
         pipedrive.SPEC,
+        search_console.SPEC,
         backend.SPEC,
         files.SPEC,
     )

@@ -35,6 +35,7 @@ Vendor = Literal[
     "amplitude",
     "salesforce",
     "pipedrive",
+    "search_console",
     "microsoft_ads",
     "linkedin_ads",
     "reddit_ads",

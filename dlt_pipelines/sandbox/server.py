@@ -34,6 +34,7 @@ from dlt_pipelines.sandbox.vendors import (
     posthog,
     reddit_ads,
     salesforce,
+    search_console,
     tiktok_ads,
     x_ads,
 )
@@ -62,6 +63,7 @@ MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
     "posthog": posthog.create_app,
     "salesforce": salesforce.create_app,
     "pipedrive": pipedrive.create_app,
+    "search_console": search_console.create_app,
 }
 # Vendors whose refresh tokens rotate: path of the token endpoint.
 TOKEN_PATHS: dict[str, str] = {
@@ -183,7 +185,7 @@ class SandboxServer:
     @property
     def token_urls(self) -> dict[str, str]:
         """Token endpoint of each vendor that has one, by source name."""
-        google = dict.fromkeys(("ga4", "google_ads"), self.token_url)
+        google = dict.fromkeys(("ga4", "google_ads", "search_console"), self.token_url)
         return {**google, **{name: f"{self.url}/{name}{path}" for name, path in TOKEN_PATHS.items()}}
 
     @property
@@ -205,6 +207,7 @@ class SandboxServer:
             "MICROSOFT_ADS_DEVELOPER_TOKEN": microsoft_ads.DEVELOPER_TOKEN,
             **x_ads.CREDENTIALS,
             "GA4_CREDENTIALS_JSON": authority.service_account_json(self.token_url),
+            "SEARCH_CONSOLE_CREDENTIALS_JSON": authority.service_account_json(self.token_url),
             "GOOGLE_ADS_DEVELOPER_TOKEN": DEVELOPER_TOKEN,
             "GOOGLE_ADS_CLIENT_ID": authority.client_id,
             "GOOGLE_ADS_CLIENT_SECRET": authority.client_secret,

@@ -206,6 +206,23 @@ CASES: Final[Mapping[str, Case]] = {
         # Its usual throttle is the day's quota.
         differs={**UPSERTED, "throttled": ("recovered", {"policy": "concurrent"})},
     ),
+    "search_console": Case(
+        lambda server, folder: settings(
+            "search_console",
+            server,
+            token_url=server.token_url,
+            site_urls=("sc-domain:shop.example",),
+            page_size=5,
+        ),
+        flipped="clicks",
+        withdrawn="impressions",
+        differs={
+            # Its usual throttle is the load quota.
+            "throttled": ("recovered", {"policy": "rate"}),
+            "restated days": "no such thing",
+            "skewed clock": ("recovered", {"vendor": "google_oauth"}),
+        },
+    ),
     "pipedrive": Case(
         lambda server, folder: settings("pipedrive", server, page_size=1),
         flipped="order_nr",

@@ -31,6 +31,9 @@ ANALYTICS_SCOPES = frozenset(
     {"https://www.googleapis.com/auth/analytics.readonly", "https://www.googleapis.com/auth/analytics"}
 )
 ADS_SCOPES = frozenset({"https://www.googleapis.com/auth/adwords"})
+SEARCH_SCOPES = frozenset(
+    {"https://www.googleapis.com/auth/webmasters.readonly", "https://www.googleapis.com/auth/webmasters"}
+)
 LIFETIME = 3600
 
 
@@ -210,7 +213,8 @@ def create_app(faults: Faults, authority: TokenAuthority | None = None) -> Starl
                 "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
                 f"Check your iat and exp values in the JWT claim. ({error})",
             )
-        if claims["iss"] != authority.client_email or revoked("ga4"):
+        reader = "search_console" if SEARCH_SCOPES & set(str(claims.get("scope", "")).split()) else "ga4"
+        if claims["iss"] != authority.client_email or revoked(reader):
             return _grant_error("invalid_grant", "Invalid grant: account not found")
         scope = str(claims.get("scope", ""))
         if not scope:
