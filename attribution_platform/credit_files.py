@@ -28,7 +28,7 @@ from attribution_platform.credit.journeys import (
     median_cycle_days,
     spread_cost,
 )
-from attribution_platform.credit.paths import PathError, group_paths
+from attribution_platform.credit.paths import PathError, Paths, group_paths
 from attribution_platform.credit.recommend import Recommendation, recommend
 from attribution_platform.credit.registry import (
     CREDIT_COLUMNS,
@@ -41,6 +41,7 @@ from attribution_platform.credit.registry import (
     run_models,
 )
 from attribution_platform.credit.rules import RuleOptions
+from attribution_platform.credit.shapley import ordered_shapley
 from attribution_platform.credit_input import CreditInputError, read_table
 from attribution_platform.credit_spend import cost_by_channel, roi_table
 from attribution_platform.lift_calibration import Calibration, calibrated_outcomes
@@ -51,6 +52,7 @@ DAYS_PER_MONTH = 30.4375
 MICROSECONDS_PER_DAY = 86_400_000_000
 OUTPUTS = (
     "credit_calibrated.csv",
+    "credit_by_place.csv",
     "credit_by_type.csv",
     "credit_touchpoints.parquet",
     "credit_paths.parquet",
@@ -71,6 +73,7 @@ class Credited:
     detail: pa.Table
     cost: dict[str, float] | None
     recommendation: Recommendation
+    by_place: pd.DataFrame
     calibrated: pd.DataFrame | None = None
 
 
@@ -196,7 +199,17 @@ def _from_paths(
     advice = Recommendation(advice.model, ("Taking the file as one month:", *advice.reasons))
     # Paths carry no dates: the file is taken as the window of every experiment.
     calibrated = calibrated_outcomes(calibration, outcomes, view, None, ["all"], options.level)
-    return Credited(view.channels, outcomes, None, "credit_paths.parquet", pa.table(columns), cost, advice, calibrated)
+    return Credited(
+        view.channels,
+        outcomes,
+        None,
+        "credit_paths.parquet",
+        pa.table(columns),
+        cost,
+        advice,
+        by_place(view),
+        calibrated,
+    )
 
 
 def _from_touches(
@@ -287,6 +300,7 @@ def _from_touches(
         detail,
         cost,
         advice,
+        by_place(journeys.paths),
         calibrated,
     )
 
@@ -328,6 +342,14 @@ def _touch_detail(
     return pa.table(columns)
 
 
+def by_place(paths: Paths) -> pd.DataFrame:
+    """Ordered Shapley credit: which place among a journey's distinct channels earned it. Columns channel, place, conversions."""
+    table = ordered_shapley(paths)
+    channel, place = np.nonzero(table)
+    names = np.array(paths.channels, dtype=object)
+    return pd.DataFrame({"channel": names[channel], "place": place + 1, "conversions": table[channel, place]})
+
+
 def _details(found: Credited) -> pd.DataFrame:
     rows = []
     for outcome in found.outcomes:
@@ -349,6 +371,7 @@ def _details(found: Credited) -> pd.DataFrame:
 def _write(found: Credited, out: Path) -> list[str]:
     credit = credit_table(found.outcomes, found.channels)
     files: dict[str, pd.DataFrame | pa.Table] = {found.detail_name: found.detail, "model_details.csv": _details(found)}
+    files["credit_by_place.csv"] = found.by_place
     if found.by_type is not None:
         files["credit_by_type.csv"] = found.by_type
     if found.calibrated is not None:

@@ -1,19 +1,16 @@
-"""Credit models against their budgets and, where installed, against peer libraries, in one process and one run.
+"""Credit models against their budgets; `credit_peers.py` has the comparison with other libraries.
 
     python benchmarks/credit_models.py [--paths PathData.csv] [--quick]
 
-Prints wall seconds, peak memory of the process so far, and the error of each peer against the closed form. Peers
-(ChannelAttribution, marketing_attribution_models) are used only where they can be imported.
+Prints wall seconds and peak memory of the process so far.
 """
 
 import argparse
-import importlib
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,23 +47,6 @@ def synthetic_paths(distinct: int, channels: int, conversion_rate: float = 0.2, 
     return Paths(names, codes.astype(np.int64), offsets.astype(np.int64), conversions, journeys - conversions, revenue)
 
 
-def half_l1(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Half the L1 distance between two credit vectors, as a share of all credit."""
-    return float(np.abs(ours / ours.sum() - theirs / theirs.sum()).sum()) / 2
-
-
-def peer(name: str, what: str, run: Callable[[Any], np.ndarray], ours: np.ndarray) -> None:
-    """Time a peer where it is installed."""
-    try:
-        module = importlib.import_module(name)
-    except ImportError:
-        print(f"{what:<72} {'not installed':>11}")
-        return
-    with timed(what):
-        theirs = run(module)
-    print(f"{'':<72} half-L1 to the closed form {half_l1(ours, theirs):.4%}")
-
-
 def on_path_data(file: Path, times: int) -> None:
     """Known path data, repeated."""
     frame = pd.concat([pd.read_csv(file)] * times, ignore_index=True)
@@ -74,33 +54,9 @@ def on_path_data(file: Path, times: int) -> None:
     with timed(f"{label}: read, group"):
         numbers = frame[["total_conversions", "total_conversion_value", "total_null"]].to_numpy(np.float64)
         distinct = group_paths(*factorize_texts(frame["path"]), *numbers.T.copy())
-    first = markov(distinct, 1).conversions
     for order in (1, 2, 3, 4):
         with timed(f"{label}: Markov order {order}, conversions and value"):
             markov(distinct, order)
-
-    def channel_attribution(module: Any) -> np.ndarray:
-        columns = {"var_path": "path", "var_conv": "total_conversions", "var_null": "total_null"}
-        result = module.markov_model(frame, **columns, order=1, flg_adv=False)
-        table = result if isinstance(result, pd.DataFrame) else result["result"]
-        return table.set_index("channel_name")["total_conversions"].reindex(distinct.channels).to_numpy()
-
-    peer("ChannelAttribution", f"{label}: ChannelAttribution order 1, default precision", channel_attribution, first)
-
-    def mam(module: Any) -> np.ndarray:
-        won = frame.loc[frame.index.repeat(frame["total_conversions"])].assign(conversion=True)
-        lost = frame.loc[frame.index.repeat(frame["total_null"].astype(int))].assign(conversion=False)
-        model = module.MAM(
-            pd.concat([won, lost]),
-            group_channels=False,
-            channels_colname="path",
-            journey_with_conv_colname="conversion",
-        )
-        model.attribution_markov(transition_to_same_state=True)
-        effects = model.removal_effect_matrix.iloc[:, 0]
-        return effects.reindex(distinct.channels).to_numpy()
-
-    peer("marketing_attribution_models", f"{label}: marketing-attribution-models Markov", mam, first)
 
 
 def on_many_channels(distinct_paths: int, channels: int) -> None:

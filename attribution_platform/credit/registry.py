@@ -102,6 +102,7 @@ class Model:
         statistic: What its intervals resample; None for a model that has none.
         data_driven: Whether the threshold of conversions applies.
         conserved: Whether channel credit sums to the conversions.
+        needs_losses: Whether it learns from journeys that did not convert.
         needs_people: Whether it reads `Paths.log`: touches and conversions with person and time.
     """
 
@@ -110,6 +111,7 @@ class Model:
     statistic: Callable[[Paths, Parts, ModelResult, CreditOptions], Statistic] | None = None
     data_driven: bool = False
     conserved: bool = True
+    needs_losses: bool = False
     needs_people: bool = False
 
 
@@ -227,7 +229,8 @@ for _order in (2, 3, 4):
 register(Model("shapley", partial(_run_shapley, "reach"), _shapley_statistic, data_driven=True))
 register(Model("shapley_subset_sums", partial(_run_shapley, "subset_sums"), _subset_sums_statistic, data_driven=True))
 register(Model("shapley_conversion_rate", partial(_run_shapley, "conversion_rate"), data_driven=True))
-assert set(GAMES) == {"reach", "subset_sums", "conversion_rate"}
+register(Model("shapley_fitted", partial(_run_shapley, "fitted"), data_driven=True, needs_losses=True))
+assert set(GAMES) == {"reach", "subset_sums", "conversion_rate", "fitted"}
 
 
 def _run_hazard(paths: Paths, options: CreditOptions) -> ModelResult:
@@ -299,6 +302,10 @@ def run_models(
         if model.needs_people and view.log is None:
             results[name] = None
             statuses[name] = "insufficient data: needs touches and conversions with person and time, not paths"
+            continue
+        if model.needs_losses and not view.nulls.any():
+            results[name] = None
+            statuses[name] = "insufficient data: needs journeys that did not convert"
             continue
         needed = max(options.min_conversions, 1) if model.data_driven else 1
         if n < needed:

@@ -1,6 +1,6 @@
 """Shapley values of named games on channels, exact by subset transforms, sampled with a standard error past that.
 
-A game gives every set S of channels a worth v(S). Three are built in:
+A game gives every set S of channels a worth v(S). Four are built in:
 
 `reach` (the default)
     v(S) = conversions expected when only the channels of S exist: journeys walk the order-1 chain of the observed paths
@@ -15,7 +15,12 @@ A game gives every set S of channels a worth v(S). Three are built in:
     that occurs in long, lost journeys lowers the rate. Values are kept signed, so that they still sum to the conversions;
     nothing is clipped, because clipping breaks efficiency, additivity and the null player at once.
 
-Any other game (a fitted conversion model) is a function from a boolean matrix of sets to worths: `shapley_of`.
+`fitted`
+    v(S) = conversions that a fitted conversion model expects when every journey keeps only its touches of S (a logistic
+    model on the logarithm of 1 + touches by channel, pulls not negative). What it expects of journeys without a touch belongs to
+    nobody. Monotone by that constraint: a channel after which fewer convert earns nothing, and nobody pays for it.
+
+Any other game is a function from a boolean matrix of sets to worths: `shapley_of`.
 
 `reach` costs O(2ⁿ) instead of one linear solve a set: channels are decided one at a time, and deciding one either deletes
 its state or eliminates it (a Schur complement, the walk passes through), so 2ʲ matrices of side n − j remain after j
@@ -28,6 +33,8 @@ from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from attribution_platform.credit.markov import Chain, build_chain
 from attribution_platform.credit.paths import Floats, Ints, Paths, conserve, sum_by
@@ -36,6 +43,10 @@ from attribution_platform.credit.paths import Floats, Ints, Paths, conserve, sum
 EXACT_CHANNELS = 22
 # Pairs of a permutation and its reverse; at 30 channels the standard error is near 0.3 % of the total credit.
 PERMUTATION_PAIRS = 256
+# A set of the fitted game costs a pass over the distinct journeys, so fewer of them are visited.
+EXACT_FITTED_CHANNELS = 12
+FITTED_PAIRS = 32
+BLOCK_CELLS = 4_000_000
 
 Game = Callable[[NDArray[np.bool_]], Floats]
 
@@ -259,11 +270,71 @@ def _subset_sums(paths: Paths, pairs: int, seed: int) -> tuple[Floats, Floats]:
     return np.column_stack(columns), np.zeros(n)
 
 
+def fitted_game(paths: Paths) -> Game:
+    """The game of a logistic conversion model fitted to the journeys: worths are expected conversions.
+
+    Journeys with equal touches by channel are one row, so a set costs one product over the distinct rows.
+    """
+    n = len(paths.channels)
+    counts = sum_by(paths.row_of_touch * n + paths.codes, np.ones(len(paths.codes)), paths.rows * n).reshape(-1, n)
+    distinct, group = np.unique(counts, axis=0, return_inverse=True)
+    won = sum_by(group, paths.conversions, len(distinct))
+    lost = sum_by(group, paths.nulls, len(distinct))
+    values = np.log1p(distinct)
+    base, strength = _fit_pulls(values, won, lost)
+    pull = values * strength
+
+    def worths(sets: NDArray[np.bool_]) -> Floats:
+        out = np.empty(len(sets))
+        # A block of sets at a time, so that rows x sets stays small.
+        step = max(1, BLOCK_CELLS // max(len(distinct), 1))
+        for start in range(0, len(sets), step):
+            odds = base + pull @ sets[start : start + step].T
+            out[start : start + step] = (won + lost) @ expit(odds)
+        return out
+
+    return worths
+
+
+def _fit_pulls(values: Floats, won: Floats, lost: Floats) -> tuple[float, Floats]:
+    """Intercept and pulls (not negative) of a logistic model with a unit ridge on the pulls."""
+    both = won + lost
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        odds = parameters[0] + values @ parameters[1:]
+        missed = both * expit(odds) - won
+        slope = np.concatenate([[missed.sum()], values.T @ missed + parameters[1:]])
+        return float(both @ np.logaddexp(0.0, odds) - won @ odds + 0.5 * parameters[1:] @ parameters[1:]), slope
+
+    start = np.zeros(values.shape[1] + 1)
+    start[0] = np.log(won.sum() / lost.sum())
+    bounds = [(None, None), *[(0.0, None)] * values.shape[1]]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-14})
+    return float(found.x[0]), np.asarray(found.x[1:])
+
+
+def _fitted(paths: Paths, pairs: int, seed: int) -> tuple[Floats, Floats]:
+    n = len(paths.channels)
+    if not (paths.nulls.sum() > 0 and paths.conversions.sum() > 0):
+        raise ValueError("game 'fitted': a conversion model needs journeys that convert and journeys that do not")
+    values, error = shapley_of(fitted_game(paths), n, min(pairs, FITTED_PAIRS), seed, exact_up_to=EXACT_FITTED_CHANNELS)
+    if values.sum() <= 1e-9 * paths.total_conversions:
+        # No channel raises the chance, so there is nothing to divide by: every channel of a journey counts alike.
+        return _subset_sums(paths, pairs, seed)
+    # The chance of revenue is that of the conversion; what a conversion is worth is not modelled.
+    worth = paths.total_revenue / paths.total_conversions
+    return np.column_stack([values, values * worth]), error
+
+
 GAMES: dict[str, Callable[[Paths, int, int], tuple[Floats, Floats]]] = {
     "reach": _reach,
     "subset_sums": _subset_sums,
     "conversion_rate": _conversion_rate,
+    "fitted": _fitted,
 }
+
+
+EXACT_UP_TO = {"reach": EXACT_CHANNELS, "conversion_rate": EXACT_CHANNELS, "fitted": EXACT_FITTED_CHANNELS}
 
 
 def shapley(paths: Paths, game: str = "reach", pairs: int = PERMUTATION_PAIRS, seed: int = 0) -> ShapleyResult:
@@ -279,7 +350,7 @@ def shapley(paths: Paths, game: str = "reach", pairs: int = PERMUTATION_PAIRS, s
     revenue = conserve(values[:, 1], paths.total_revenue)
     if paths.total_revenue and not revenue.any():
         revenue = conserve(conversions, paths.total_revenue)
-    exact = game == "subset_sums" or len(paths.channels) <= EXACT_CHANNELS
+    exact = game == "subset_sums" or len(paths.channels) <= EXACT_UP_TO[game]
     return ShapleyResult(game, conversions, revenue, error, exact)
 
 

@@ -20,47 +20,42 @@ PACKAGES = {"ChannelAttribution": "ChannelAttribution", "mam": "marketing-attrib
 HOW_TO_INSTALL = "pip install ChannelAttribution matplotlib marketing-attribution-models"
 
 
-def _table(paths: Paths) -> pd.DataFrame:
+def peer_table(paths: Paths) -> pd.DataFrame:
+    """Distinct paths as peers want them: path, won, value, lost."""
     distinct = paths.distinct()[0]
     return pd.DataFrame(
         {"path": distinct.strings(), "won": distinct.conversions, "value": distinct.revenue, "lost": distinct.nulls}
     )
 
 
-def _by_channel(found: pd.Series, paths: Paths) -> Floats:
-    return found.reindex(list(paths.channels)).fillna(0.0).to_numpy(np.float64)
-
-
-def channel_attribution_markov(module: Any, order: int, paths: Paths, **settings: Any) -> Floats:
-    """Credited conversions of ChannelAttribution 2.2's Markov model: default precision, fixed seed, one thread."""
+def channel_attribution_markov(module: Any, order: int, table: pd.DataFrame) -> pd.Series:
+    """Conversions by channel of ChannelAttribution 2.2's Markov model: default precision, fixed seed, one thread."""
     quiet: dict[str, Any] = {"seed": 1, "verbose": False, "flg_pro": False}
-    found = module.markov_model(
-        _table(paths), "path", "won", var_value="value", var_null="lost", order=order, **quiet, **settings
-    )
-    table = found if isinstance(found, pd.DataFrame) else found["result"]
-    return _by_channel(table.set_index("channel_name")["total_conversions"], paths)
+    found = module.markov_model(table, "path", "won", var_value="value", var_null="lost", order=order, **quiet)
+    credit = found if isinstance(found, pd.DataFrame) else found["result"]
+    return credit.set_index("channel_name")["total_conversions"]
 
 
-def mam_model(module: Any, paths: Paths) -> Any:
-    """A MAM 2.1 object over grouped journeys."""
-    table = _table(paths)
+def mam_credit(module: Any, method: str, table: pd.DataFrame) -> pd.Series:
+    """Conversions by channel of a model of MAM 2.1 over grouped journeys, e.g. `run_markov`."""
     parts = [
-        table.loc[table[side] > 0, ["path"]].assign(seen=table[side].astype(int), conversion=side == "won")
+        table.loc[table[side] > 0, ["path"]].assign(
+            seen=table.loc[table[side] > 0, side].astype(int), conversion=side == "won"
+        )
         for side in ("won", "lost")
     ]
-    return module.MAM(
+    model = module.MAM(
         pd.concat(parts, ignore_index=True),
         format_type="grouped_journey",
         channels_colname="path",
         journey_with_conv_colname="conversion",
         occurrences_colname="seen",
     )
+    return getattr(model, method)().to_pandas().set_index("channels")["attribution"]
 
 
-def mam_credit(module: Any, method: str, paths: Paths, **settings: Any) -> Floats:
-    """Credited conversions of one of MAM's models, e.g. `run_markov` or `run_shapley`."""
-    found = getattr(mam_model(module, paths), method)(**settings).to_pandas()
-    return _by_channel(found.set_index("channels")["attribution"], paths)
+def _contender(work: Callable[[pd.DataFrame], pd.Series], paths: Paths) -> Floats:
+    return work(peer_table(paths)).reindex(list(paths.channels)).fillna(0.0).to_numpy(np.float64)
 
 
 def load_peer(module_name: str) -> Any:
@@ -85,8 +80,9 @@ def installed_peers() -> tuple[dict[str, Contender], list[str]]:
             continue
         if module_name == "ChannelAttribution":
             for order in (1, 2, 3):
-                contenders[f"ChannelAttribution_markov_{order}"] = partial(channel_attribution_markov, module, order)
+                work = partial(channel_attribution_markov, module, order)
+                contenders[f"ChannelAttribution_markov_{order}"] = partial(_contender, work)
         else:
-            contenders["MAM_markov"] = partial(mam_credit, module, "run_markov")
-            contenders["MAM_shapley"] = partial(mam_credit, module, "run_shapley")
+            contenders["MAM_markov"] = partial(_contender, partial(mam_credit, module, "run_markov"))
+            contenders["MAM_shapley"] = partial(_contender, partial(mam_credit, module, "run_shapley"))
     return contenders, missing

@@ -108,7 +108,8 @@ def test_order_of_rows_and_ties_in_time_do_not_matter(files, tmp_path):
 
 def test_a_second_run_writes_the_same_bytes_and_stale_results_go(files, tmp_path):
     run(files)
-    names = {"credit.csv", "roi.csv", "model_details.csv", "credit_by_type.csv", "credit_touchpoints.parquet"}
+    names = {"credit.csv", "roi.csv", "model_details.csv", "credit_touchpoints.parquet"}
+    names |= {"credit_by_type.csv", "credit_by_place.csv"}
     assert {p.name for p in files[2].iterdir()} == names
     before = {p.name: p.read_bytes() for p in files[2].iterdir()}
     run(files)
@@ -116,7 +117,9 @@ def test_a_second_run_writes_the_same_bytes_and_stale_results_go(files, tmp_path
     paths = tmp_path / "paths.csv"
     paths.write_text("path,total_conversions\na > b,3\n")
     credit_command(paths=paths, out=files[2], replicates=0)
-    assert {p.name for p in files[2].iterdir()} == {"credit.csv", "model_details.csv", "credit_paths.parquet"}
+    assert {p.name for p in files[2].iterdir()} == {
+        "credit.csv", "credit_by_place.csv", "model_details.csv", "credit_paths.parquet",
+    }  # fmt: skip
 
 
 def test_parquet_gives_what_csv_gives(files, tmp_path):
