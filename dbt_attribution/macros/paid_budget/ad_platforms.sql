@@ -1,6 +1,7 @@
 {#- One entry an ad platform: which staging model, and how its columns map to ours. A new platform is one more entry.
 
-    An absent key reads as null. Every entry keeps the vendor's own day, money in the account's currency. `files` carries its
+    An absent key reads as null. `raw` says where the same cost stands as the vendor sent it, and how many of its units make one of
+    the currency's: the sums are compared, so that no step in between loses or repeats a row. Every entry keeps the vendor's own day, money in the account's currency. `files` carries its
     platform in a column, because one file may hold many. -#}
 {% macro ad_platform_maps() -%}
     {{
@@ -17,6 +18,14 @@
                     "clicks": "clicks",
                     "impressions": "impressions",
                     "platform_conversions": "conversions",
+                    "raw": {
+                        "table": "campaign_daily",
+                        "day": "date",
+                        "campaign": "campaign_id",
+                        "cost": "cost_micros",
+                        "kind": "bigint",
+                        "units": 1000000,
+                    },
                 },
                 "meta_ads": {
                     "model": "stg_meta_ads__ad_daily",
@@ -28,6 +37,14 @@
                     "clicks": "coalesce(inline_link_clicks, clicks)",
                     "impressions": "impressions",
                     "platform_conversions": "purchases",
+                    "raw": {
+                        "table": "ad_daily",
+                        "day": "date_start",
+                        "campaign": "campaign_id",
+                        "cost": "spend",
+                        "kind": "money",
+                        "units": 1,
+                    },
                 },
                 "microsoft_ads": {
                     "model": "stg_microsoft_ads__campaign_daily",
@@ -40,6 +57,14 @@
                     "clicks": "clicks",
                     "impressions": "impressions",
                     "platform_conversions": "conversions",
+                    "raw": {
+                        "table": "campaign_daily",
+                        "day": "date",
+                        "campaign": "campaign_id",
+                        "cost": "spend",
+                        "kind": "money",
+                        "units": 1,
+                    },
                 },
                 "linkedin_ads": {
                     "model": "stg_linkedin_ads__campaign_daily",
@@ -52,6 +77,14 @@
                     "clicks": "coalesce(landing_page_clicks, clicks)",
                     "impressions": "impressions",
                     "platform_conversions": "conversions",
+                    "raw": {
+                        "table": "campaign_daily",
+                        "day": "date",
+                        "campaign": "campaign_id",
+                        "cost": "cost_in_local_currency",
+                        "kind": "money",
+                        "units": 1,
+                    },
                 },
                 "reddit_ads": {
                     "model": "stg_reddit_ads__campaign_daily",
@@ -64,6 +97,14 @@
                     "clicks": "clicks",
                     "impressions": "impressions",
                     "platform_conversions": "conversions",
+                    "raw": {
+                        "table": "campaign_daily",
+                        "day": "date",
+                        "campaign": "campaign_id",
+                        "cost": "spend_micros",
+                        "kind": "bigint",
+                        "units": 1000000,
+                    },
                 },
                 "x_ads": {
                     "model": "stg_x_ads__campaign_daily",
@@ -75,6 +116,14 @@
                     "clicks": "coalesce(url_clicks, clicks)",
                     "impressions": "impressions",
                     "platform_conversions": "coalesce(conversion_purchases, 0) + coalesce(conversion_sign_ups, 0)",
+                    "raw": {
+                        "table": "campaign_daily",
+                        "day": "date",
+                        "campaign": "campaign_id",
+                        "cost": "billed_charge_local_micro",
+                        "kind": "bigint",
+                        "units": 1000000,
+                    },
                 },
                 "tiktok_ads": {
                     "model": "stg_tiktok_ads__ad_daily",
@@ -86,6 +135,14 @@
                     "clicks": "clicks",
                     "impressions": "impressions",
                     "platform_conversions": "conversions",
+                    "raw": {
+                        "table": "ad_daily",
+                        "day": "date",
+                        "campaign": "campaign_id",
+                        "cost": "spend",
+                        "kind": "money",
+                        "units": 1,
+                    },
                 },
                 "files": {
                     "model": "stg_files__spend",
@@ -96,6 +153,14 @@
                     "currency": "currency",
                     "clicks": "clicks",
                     "impressions": "impressions",
+                    "raw": {
+                        "table": "spend",
+                        "day": "date",
+                        "campaign": "campaign",
+                        "cost": "cost",
+                        "kind": "money",
+                        "units": 1,
+                    },
                 },
             }
         )
@@ -164,4 +229,27 @@
         {%- endfor %}
         else coalesce(nullif(lower(trim({{ name }})), ''), '(not set)')
     end
+{%- endmacro %}
+
+{#- Rows of `reported` (source, date_on, campaign_id, spend) and of the unified model that do not agree, either way round. -#}
+{% macro spend_differs(reported) -%}
+    ,
+    unified as (
+        select source, date_on, campaign_id, sum(original_spend) as spend
+        from {{ ref("int_paid_budget__ad_spend_by_platform") }}
+        group by source, date_on, campaign_id
+    ),
+
+    compared as (
+        select source, date_on, campaign_id, spend as reported, 0 as unified
+        from {{ reported }}
+        union all
+        select source, date_on, campaign_id, 0, spend
+        from unified
+    )
+
+    select source, date_on, campaign_id, sum(reported) as reported, sum(unified) as unified
+    from compared
+    group by source, date_on, campaign_id
+    having abs(sum(reported) - sum(unified)) > 0.000001
 {%- endmacro %}
