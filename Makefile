@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
-.PHONY: demo test ui lint format lock clean
+.PHONY: demo test ui lint format lock clients clean
 
 # The stamp holds the environment until the lock file or the project file changes.
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -40,6 +40,10 @@ format: $(VENV)/.ready
 lock: $(VENV)/.ready
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --quiet --output-file requirements.lock
+
+# The vendors' own client libraries read the sandbox, each in an environment of its own under data/clients.
+clients: $(VENV)/.ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.clients --install
 
 clean:
 	rm -rf data dbt_attribution/target

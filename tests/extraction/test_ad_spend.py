@@ -25,7 +25,7 @@ from tests.extraction.harness import Loader, make_window
 
 PROJECT = Path(__file__).parents[2] / "dbt_attribution"
 INTEGRITY = "assert_spend_is_what_the_vendors_sent assert_spend_of_every_platform_and_day_survives"
-ACCOUNTS = {
+ACCOUNTS: dict[str, dict[str, object]] = {
     "google_ads": {"customer_ids": ["1234567890"], "login_customer_id": "9876543210", "clicks": False},
     "meta_ads": {"account_ids": ["1001"]},
     "tiktok_ads": {"advertiser_ids": [PLATFORMS["tiktok_ads"].account_id]},

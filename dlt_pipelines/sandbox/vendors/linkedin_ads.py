@@ -49,9 +49,7 @@ METRICS = (
 DEFAULT_FIELDS = ("impressions", "clicks")
 FIELDS_A_CALL = 20
 CREATED = 1_782_000_000_000
-_SPAN = re.compile(
-    r"\(start:\(year:(\d{4}),month:(\d{1,2}),day:(\d{1,2})\)(?:,end:\(year:(\d{4}),month:(\d{1,2}),day:(\d{1,2})\))?\)"
-)
+_BOUND = re.compile(r"(start|end):\(([a-z0-9:,]+)\)")
 
 
 def error(status: int, message: str, code: str = "", service: int | None = None) -> Response:
@@ -86,9 +84,26 @@ def restli_query(raw: str) -> dict[str, str]:
     Raises:
         ValueError: a structure was percent-encoded, which LinkedIn reads as text.
     """
-    if re.search(r"%28|%29|%2C", raw, re.IGNORECASE):
+    if re.search(r"%28|%29", raw, re.IGNORECASE):
         raise ValueError("Invalid query parameters passed to request: structural characters are encoded")
     return {name: value for name, _, value in (part.partition("=") for part in raw.split("&") if part)}
+
+
+def bounds(text: str) -> dict[str, date]:
+    """First and last day of a `(start:(year:…,month:…,day:…),end:(…))`, members in any order.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = {}
+    for name, members in _BOUND.findall(text):
+        parts = {key: int(value) for key, _, value in (member.partition(":") for member in members.split(","))}
+        if parts.keys() != {"year", "month", "day"}:
+            raise ValueError("dateRange: a day is year, month and day")
+        found[name] = date(**parts)
+    if "start" not in found:
+        raise ValueError("dateRange: start is required")
+    return {"end": date.max, **found}
 
 
 def _analytics_element(row: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
@@ -179,26 +194,24 @@ def create_app(world: World, faults: Faults) -> Starlette:
             return refusal
         try:
             asked = restli_query(request.url.query)
+            span = bounds(asked.get("dateRange", ""))
         except ValueError as problem:
             return error(400, str(problem), "ILLEGAL_ARGUMENT")
         grain = (asked.get("q"), asked.get("pivot", "").removeprefix("(value:").removesuffix(")"))
         daily = asked.get("timeGranularity", "").removeprefix("(value:").removesuffix(")")
-        span = _SPAN.fullmatch(asked.get("dateRange", ""))
         listed = re.fullmatch(r"List\((.*)\)", asked.get("campaigns", ""))
-        if grain != ("analytics", "CAMPAIGN") or daily != "DAILY" or span is None or listed is None:
+        if grain != ("analytics", "CAMPAIGN") or daily != "DAILY" or listed is None:
             return error(
                 400, "The sandbox answers q=analytics by CAMPAIGN and DAILY, for named campaigns", "ILLEGAL_ARGUMENT"
             )
-        fields = tuple(asked["fields"].split(",")) if asked.get("fields") else DEFAULT_FIELDS
+        fields = tuple(unquote(asked["fields"]).split(",")) if asked.get("fields") else DEFAULT_FIELDS
         unknown = set(fields) - {"dateRange", "pivotValues", *METRICS}
         if unknown or len(fields) > FIELDS_A_CALL:
             return error(
                 400, f"Unpermitted fields present in PARAMETER: {', '.join(sorted(unknown))}", "QUERY_PARAM_NOT_ALLOWED"
             )
         wanted = {unquote(urn).removeprefix(URN) for urn in listed[1].split(",")}
-        first = date(*map(int, span.groups()[:3]))
-        last = date(*map(int, span.groups()[3:])) if span[4] else date.max
-        rows = campaign_days(world, faults, VENDOR, str(first), str(last))
+        rows = campaign_days(world, faults, VENDOR, str(span["start"]), str(span["end"]))
         rows = rows[rows["campaign_id"].astype(str).isin(wanted)]
         elements = [_analytics_element(row, fields) for row in records_of(rows)]
         return JsonResponse({"paging": {"start": 0, "count": 10, "links": []}, "elements": elements})

@@ -146,7 +146,7 @@ class Reports:
         text = io.StringIO()
         facts = {
             "Report Name": asked.get("ReportName", ""),
-            "Report Time": f"{_day(asked, 'CustomDateRangeStart')},{_day(asked, 'CustomDateRangeEnd')}",
+            "Report Time": f"{_day(asked, 'CustomDateRangeStart'):%m/%d/%Y},{_day(asked, 'CustomDateRangeEnd'):%m/%d/%Y}",
             "Time Zone": (asked.get("Time") or {}).get("ReportTimeZone") or "PacificTimeUSCanadaTijuana",
             "Last Completed Available Day": f"{world_end(self._world) - pd.Timedelta(days=2):%m/%d/%Y} 11:00:00 PM (GMT)",
             "Potential Incomplete Data": "true",
