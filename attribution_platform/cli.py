@@ -242,3 +242,7 @@ def _names(text: str) -> list[str]:
 
 def main() -> None:
     app()
+
+
+if __name__ == "__main__":
+    main()

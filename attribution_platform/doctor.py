@@ -54,6 +54,26 @@ def _check_route(route: Route, console: Console) -> int:
     return 0
 
 
+def _check_state(settings: Settings, console: Console) -> int:
+    import sqlalchemy as sa
+
+    from attribution_platform.operations import DATABASE_URL_VARIABLE, database_engine
+
+    try:
+        engine = database_engine(settings)
+        with engine.connect():
+            _line(
+                console, OK, "state", f"kept in {engine.dialect.name}; {DATABASE_URL_VARIABLE} chooses another database"
+            )
+        return 0
+    except SettingsError as error:
+        reason = str(error)
+    except sa.exc.SQLAlchemyError as error:
+        reason = f"the database in ${DATABASE_URL_VARIABLE} cannot be reached ({type(error).__name__})"
+    _line(console, MISSING, "state", reason)
+    return 1
+
+
 def run_doctor(config: Path | None, console: Console) -> int:
     """Print one line a finding; exit code 0 when a run could start, 1 when something must be fixed."""
     problems = 0
@@ -109,6 +129,7 @@ def run_doctor(config: Path | None, console: Console) -> int:
         _line(console, MISSING, "sources", "none is enabled")
     for name in SOURCES:
         problems += _check_source(name, settings, console)
+    problems += _check_state(settings, console)
     for route in settings.alerts.routes:
         problems += _check_route(route, console)
     console.print(

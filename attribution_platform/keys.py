@@ -33,6 +33,7 @@ def table_key(schema: str, table: str) -> list[str]:
 GROUPS: tuple[str, ...] = (
     "ingestion",
     "staging",
+    "crm",
     "events",
     "crm",
     "identity",

@@ -41,7 +41,8 @@ GIVE_UP_AFTER = timedelta(days=7)
 REFUSALS_ALLOWED = 3
 # Longer than any receiver is waited for; what is still claimed after that was claimed by a process that died.
 CLAIM = timedelta(minutes=5)
-KEEP_EVALUATIONS = timedelta(days=90)
+# Of what was evaluated and sent; states and events are kept for good.
+KEEP = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,8 @@ class AlertStore:
                     messages=len(outgoing),
                 )
             )
-            connection.execute(sa.delete(EVALUATIONS).where(EVALUATIONS.c.evaluated_at < now - KEEP_EVALUATIONS))
+            connection.execute(sa.delete(EVALUATIONS).where(EVALUATIONS.c.evaluated_at < now - KEEP))
+            connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.status == "sent", OUTBOX.c.sent_at < now - KEEP))
         return Outcome(result, outgoing)
 
     @staticmethod

@@ -225,6 +225,15 @@ def test_the_all_clear_remembers_what_it_clears(store):
     assert [n.details["observed"] for n in cleared] == [0.65]
 
 
+def test_what_was_sent_is_forgotten_after_a_quarter_and_what_happened_is_not(store):
+    look(store, 0)
+    deliver_all(store, START, lambda claimed: None, ["team"])
+    look(store, 1, now=START + 100 * DAY, compose=lambda result: [])
+    assert [row["route"] for row in store.outbox()] == ["phone"], "what was not sent stays"
+    assert len(store.events()) == 2
+    assert store.evaluated(["run-0", "run-1"]) == {"run-1"}
+
+
 def test_details_become_what_json_holds():
     details = {
         "a": np.int64(3),
