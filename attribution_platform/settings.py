@@ -184,6 +184,19 @@ class ChannelRule(_Section):
         return self
 
 
+# What grows or shrinks with the business itself; every other metric says how well it is measured and keeps its first baseline.
+FOLLOWED_METRICS = frozenset(
+    {
+        "authenticated_visits",
+        "cookie_user_coverage",
+        "cost_per_click",
+        "event_volume",
+        "identity_tier_share",
+        "model_divergence",
+    }
+)
+
+
 class MetricThresholds(_Section):
     """How one metric is judged; what is not given is as for every metric. Meanings: monitoring.cusum.CusumOptions."""
 
@@ -219,10 +232,11 @@ class Thresholds(_Section):
         # Settings are cache keys, and a mapping has no hash of its own.
         return hash(self.model_dump_json())
 
-    def of(self, metric: str) -> dict[str, float]:
+    def of(self, metric: str) -> dict[str, Any]:
         """Settings of one metric, its own before everybody's; the names are those of `CusumOptions`."""
         own = self.metrics.get(metric, MetricThresholds()).model_dump(exclude_none=True)
-        return {name: own.get(name, getattr(self, name)) for name in MetricThresholds.model_fields}
+        common = {name: getattr(self, name) for name in MetricThresholds.model_fields if name != "follow"}
+        return {**common, "follow": metric in FOLLOWED_METRICS, **own}
 
     @model_validator(mode="after")
     def _usable(self) -> "Thresholds":

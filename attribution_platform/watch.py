@@ -20,7 +20,7 @@ from attribution_platform.monitoring.phases import (
 )
 from attribution_platform.monitoring.silence import FRESHNESS, detect_silence
 from attribution_platform.resources.warehouse import Warehouse
-from attribution_platform.settings import Settings, Thresholds
+from attribution_platform.settings import FOLLOWED_METRICS, Settings, Thresholds
 
 SIGNALS, PHASES = "drift_signals", "chart_phase"
 SIGNAL_TYPES = {
@@ -95,17 +95,11 @@ def detect_options(thresholds: Thresholds) -> DetectOptions:
     """attribution.toml's thresholds in the detection's words."""
 
     def of(metric: str) -> CusumOptions:
-        own = thresholds.of(metric)
-        return CusumOptions(
-            k=own["k"],
-            h=own["h"],
-            point=own["point"],
-            baseline_days=int(own["baseline_days"]),
-            min_baseline_days=int(own["min_baseline_days"]),
-            min_volume=own["min_volume"],
-        )
+        return CusumOptions(**thresholds.of(metric))
 
-    return DetectOptions(default=of(""), metrics={metric: of(metric) for metric in thresholds.metrics})
+    return DetectOptions(
+        default=of(""), metrics={metric: of(metric) for metric in sorted({*thresholds.metrics, *FOLLOWED_METRICS})}
+    )
 
 
 def last_whole_day(settings: Settings) -> date:

@@ -40,6 +40,10 @@ class CusumOptions:
         baseline_days: Good days after which the baseline is frozen.
         min_baseline_days: Good days before the first judgement.
         min_volume: Mean daily denominator (or count) below which nothing is said.
+        follow: The baseline is the last `follow_days` good days instead of the first `baseline_days`: for what grows with the
+            business. Days of an alarm still never enter, so a fault is not swallowed; a leak slower than about one sigma in
+            `follow_days` is.
+        follow_days: See `follow`.
     """
 
     k: float = 1.0
@@ -49,6 +53,8 @@ class CusumOptions:
     baseline_days: int = 84
     min_baseline_days: int = 28
     min_volume: float = 10.0
+    follow: bool = False
+    follow_days: int = 42
 
     def __post_init__(self) -> None:
         for name in ("k", "h", "point", "clip", "min_volume"):
@@ -181,16 +187,20 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
 
     for t in range(width):
         live = t < panel.length
-        due = live & (state.active == 0) & (state.fitted_at < options.baseline_days) & (state.fitted_at < state.good)
+        due = live & (state.active == 0) & (state.fitted_at < state.good)
         due &= state.good >= options.min_baseline_days
-        due &= (
-            (state.fitted_at == 0)
-            | (state.good - state.fitted_at >= REFIT_EVERY)
-            | (state.good >= options.baseline_days)
-        )
+        is_weekly = (state.fitted_at == 0) | (state.good - state.fitted_at >= REFIT_EVERY)
+        if options.follow:
+            due &= is_weekly
+        else:
+            due &= (state.fitted_at < options.baseline_days) & (is_weekly | (state.good >= options.baseline_days))
         rows = np.flatnonzero(due)
         if len(rows):
-            arguments = (weekday[rows, :t], use[rows, :t], state.good[rows])
+            used, days = use[rows, :t], state.good[rows]
+            if options.follow:
+                later = used[:, ::-1].cumsum(axis=1)[:, ::-1]
+                used, days = used & (later <= options.follow_days), np.minimum(days, options.follow_days)
+            arguments = (weekday[rows, :t], used, days)
             if is_count:
                 fit.put(rows, fit_counts(panel.numerator[rows, :t], *arguments))
             else:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from attribution_platform.monitoring.baseline import Floats, Ints, weekday_of
+from attribution_platform.monitoring.baseline import Bools, Floats, Ints, weekday_of
 from attribution_platform.monitoring.cusum import CusumOptions
 from attribution_platform.monitoring.detect import ALARM, OK, SHORT_HISTORY, SIGNAL_COLUMNS
 
@@ -27,7 +27,7 @@ def detect_silence(frame: pd.DataFrame, options: CusumOptions | None = None) -> 
 
     Args:
         frame: segment, date, numerator (records of that day, 0 where there were none); one row a day and segment.
-        options: `baseline_days` after which the expected records are frozen, `min_baseline_days` before the first verdict.
+        options: `baseline_days` good days before a silence say what was to be expected, after `min_baseline_days`.
 
     Returns:
         SIGNAL_COLUMNS of metric `freshness`: one row a silence (`expected` records a day, `observed` 0, `n` days of silence so
@@ -56,22 +56,23 @@ def _of_source(segment: str, day: Ints, records: Floats, options: CusumOptions) 
     missed = 0.0
     alarm: dict[str, object] | None = None
     good = 0
+    is_good = np.zeros(len(day), dtype=bool)
     for t in range(len(day)):
-        is_learning = good < options.baseline_days
         if records[t] > 0:
             if alarm is not None:
                 alarm |= {"recovered_on": int(day[t]), "n": float(day[t] - day[begun or 0])}
                 alarm = None
-            elif begun is not None and is_learning:
+            elif begun is not None:
                 longest = max(longest, t - begun)
             begun, missed = None, 0.0
         elif begun is None:
             begun = t
-        if alarm is None and is_learning:
+        if alarm is None:
             good += 1
+            is_good[t] = True
         if records[t] == 0 and begun is not None and alarm is None and good >= options.min_baseline_days:
             if begun == t or not usual.any():
-                usual = _by_weekday(day[:t], records[:t], options.baseline_days)
+                usual = _by_weekday(day[:t], records[:t], is_good[:t], options.baseline_days)
             missed += usual[int(weekday_of(day[t]))]
             silent = t - begun + 1
             if missed > -math.log(CHANCE) and silent > 2 * longest:
@@ -97,9 +98,10 @@ def _of_source(segment: str, day: Ints, records: Floats, options: CusumOptions) 
     return rows
 
 
-def _by_weekday(day: Ints, records: Floats, baseline_days: int) -> Floats:
-    """Mean records of each weekday of the frozen baseline, shrunk to the common mean by one week's worth."""
-    day, records = day[:baseline_days], records[:baseline_days]
+def _by_weekday(day: Ints, records: Floats, is_good: Bools, baseline_days: int) -> Floats:
+    """Mean records of each weekday of the last good days, shrunk to the common mean by one week's worth."""
+    kept = np.flatnonzero(is_good)[-baseline_days:]
+    day, records = day[kept], records[kept]
     weekday = weekday_of(day)
     seen = np.bincount(weekday, minlength=7)
     total = np.bincount(weekday, weights=records, minlength=7)

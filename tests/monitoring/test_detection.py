@@ -232,3 +232,28 @@ def test_a_day_is_judged_by_the_days_before_it(seed, cut):
         return scan(panel, CusumOptions()).z[0]
 
     np.testing.assert_allclose(z_of(cut), z_of(200)[:cut])
+
+
+def test_a_following_baseline_lets_growth_pass_and_a_fault_not():
+    rng = np.random.default_rng(8)
+    days = 400
+    level = 300 * np.exp(0.002 * np.arange(days))
+    level[330:] *= 0.7
+    frame = pd.DataFrame(
+        {
+            "metric": "events",
+            "segment": "all",
+            "date": pd.date_range("2026-01-05", periods=days),
+            "numerator": rng.poisson(level * rng.lognormal(0, 0.05, days)).astype(float),
+            "denominator": np.nan,
+        }
+    )
+    frozen = detect(frame, DetectOptions())
+    assert (frozen["direction"].iloc[0], frozen["status"].iloc[0]) == ("up", "alarm")
+    followed = detect(frame, DetectOptions(default=CusumOptions(follow=True)))
+    assert followed["status"].tolist() == ["alarm"]
+    row = followed.iloc[0]
+    assert row["direction"] == "down"
+    assert abs((row["first_bad_on"] - frame["date"].iloc[330]).days) <= 1
+    # Seventy days of it have not made it normal.
+    assert pd.isna(row["recovered_on"])
