@@ -33,7 +33,6 @@ def table_key(schema: str, table: str) -> list[str]:
 GROUPS: tuple[str, ...] = (
     "ingestion",
     "staging",
-    "crm",
     "events",
     "crm",
     "identity",

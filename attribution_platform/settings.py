@@ -279,7 +279,7 @@ class Alerts(_Section):
     # Without a route alerts are kept and listed, and said in the log.
     routes: tuple[Route, ...] = ()
     # Metrics, `*` for any text, whose drift is critical; that of others is a warning.
-    critical_metrics: tuple[str, ...] = ("event_volume", "silent_days", "click_id_capture*")
+    critical_metrics: tuple[str, ...] = ("event_volume", "freshness", "click_id_capture*")
     fire_after: Annotated[int, Field(ge=1, le=100)] = 1
     resolve_after: Annotated[int, Field(ge=1, le=100)] = 2
     remind_critical_hours: Annotated[float, Field(gt=0)] = 24

@@ -14,6 +14,7 @@ from attribution_platform.alerting.wording import (
     words_of,
 )
 from attribution_platform.monitoring.alerts import Kind, Notification, Severity
+from attribution_platform.monitoring.silence import FRESHNESS
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def headline_of(metric: str, segment: str, direction: str, details: Mapping[str,
         return f"{words.name} failed{where}"
     if metric.startswith(SCHEDULE_PREFIX):
         return f"{words.name} did not run{where}"
-    if metric in (SOURCE_LOAD, SOURCE_FRESHNESS):
+    if metric in (SOURCE_LOAD, SOURCE_FRESHNESS, FRESHNESS):
         return f"{words.name}: {segment.removeprefix('source=')}"
     expected, observed, size = (details.get(name) for name in ("expected", "observed", "size"))
     verb = {"down": "fell", "up": "rose"}.get(direction, "changed")
@@ -188,6 +189,9 @@ def _facts(notification: Notification, is_count: bool) -> Iterable[tuple[str, st
         yield "Expected", _figure(expected, is_count) + per_day
         yield "Observed", _figure(observed, is_count) + per_day
     size, low, high = (details.get(name) for name in ("size", "size_low", "size_high"))
+    if notification.metric == FRESHNESS:
+        yield "Silent days", f"{float(details['n']):.0f}"
+        return
     if size is not None:
         unit = "" if is_count else " points"
         scale = 100

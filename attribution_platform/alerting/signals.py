@@ -1,4 +1,4 @@
-"""From the published tables to observations: drift of the coverage metrics, and sources silent by the data's own clock."""
+"""From the published signals to observations: drift of the coverage metrics, and sources silent by the data's own clock."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -17,18 +17,6 @@ from attribution_platform.resources.warehouse import DUCKDB_CONFIG
 from attribution_platform.settings import Settings
 
 SIGNALS = "select * from monitoring.drift_signals order by metric, segment, date, scheme"
-# The newest days that every source has a row for, silent or not; the last one may still be coming in.
-SILENCE = """
-    select segment as source, date_on, numerator
-    from (
-        select *, row_number() over (partition by segment order by date_on desc) as recency
-        from marts.mart_attribution__coverage_daily
-        where metric = 'silent_days' and segment_type = 'source'
-    ) as days
-    where recency between 2 and 8
-    order by source, date_on
-"""
-SILENT_DAYS = 2
 SHOWN_CUTS = 3
 
 
@@ -55,11 +43,8 @@ def read_published(settings: Settings, schema: str, table: str, sql: str) -> pd.
 
 def tracking_observations(settings: Settings) -> list[Observation]:
     """Every coverage series as the last published run judged it."""
-    critical = settings.alerts.critical_metrics
     signals = read_published(settings, "monitoring", "drift_signals", SIGNALS)
-    silence = read_published(settings, "marts", "mart_attribution__coverage_daily", SILENCE)
-    found = [] if signals is None else drift_observations(signals, critical)
-    return found + ([] if silence is None else silence_observations(silence, critical))
+    return [] if signals is None else drift_observations(signals, settings.alerts.critical_metrics)
 
 
 def drift_observations(signals: pd.DataFrame, critical: Sequence[str]) -> list[Observation]:
@@ -93,26 +78,3 @@ def _parts_that_moved(signals: pd.DataFrame) -> dict[str, list[str]]:
         str(metric): [str(segment) for segment in rows["segment"].head(SHOWN_CUTS)]
         for metric, rows in lasting.groupby("metric", sort=True)
     }
-
-
-def silence_observations(days: pd.DataFrame, critical: Sequence[str]) -> list[Observation]:
-    """A source without a single event on its last whole days, while others spoke.
-
-    Args:
-        days: source, date_on, numerator (1 on a silent day); ordered by source and day.
-        critical: Metrics whose alerts are critical, `*` for any text.
-    """
-    severity = _severity("silent_days", critical)
-    found = []
-    for source, rows in days.groupby("source", sort=True):
-        key = ("silent_days", f"source={source}")
-        silent = rows["numerator"].to_numpy() > 0
-        length = len(silent) if silent.all() else int((~silent[::-1]).argmax())
-        if length >= SILENT_DAYS:
-            first = pd.Timestamp(rows["date_on"].iloc[-length]).date()
-            span = f"at least {length}" if length == len(silent) else str(length)
-            facts = {"facts": {"Silent days": span}}
-            found.append(Observation(*key, Health.BAD, severity, "up", first, facts))
-        else:
-            found.append(Observation(*key, Health.GOOD if length == 0 else Health.UNKNOWN, severity))
-    return found

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from attribution_platform.monitoring.silence import FRESHNESS
+
 # Metrics that the platform watches beside those of coverage.
 SOURCE_LOAD = "source_load"
 SOURCE_FRESHNESS = "source_freshness"
@@ -56,12 +58,10 @@ WORDS: Mapping[str, Words] = {
         "Check that the tag still fires and that the consent banner has not changed, then the source's own reports for that day.",
         is_count=True,
     ),
-    "silent_days": Words(
-        "Silent source", "The source sends nothing. Check its tag, export or credentials.", is_count=True
+    FRESHNESS: Words(
+        "Source is silent", "It has sent nothing while others did. Check its tag, export or credentials.", is_count=True
     ),
-    "spend": Words(
-        "Spend", "Compare with the platform's own report of that day: a doubled or missing load, or a new account."
-    ),
+    "authenticated_visits": Words("Visits that say who is logged in", _IDENTITY),
     "spend_reconciliation": Words(
         "Spend in the marts over spend as loaded",
         "Some spend fell out or counts twice: see the campaign mapping of that day.",

@@ -13,7 +13,7 @@ from dagster._core.test_utils import instance_for_test
 from attribution_platform.alerting.evaluation import end_of_run, evaluate_finished_runs, evaluate_silence
 from attribution_platform.alerting.happenings import Timetable, missed_schedules, observations_of_run, stale_sources
 from attribution_platform.alerting.service import Alerting
-from attribution_platform.alerting.signals import drift_observations, silence_observations
+from attribution_platform.alerting.signals import drift_observations
 from attribution_platform.alerting.store import AlertStore
 from attribution_platform.monitoring.alerts import Health, Severity
 from attribution_platform.operations import engine_of
@@ -27,6 +27,9 @@ reporting_time_zone = "Europe/Berlin"
 [sources.files]
 enabled = true
 path = "inbox"
+[sources.ga4]
+enabled = true
+property_id = "1"
 """
 HOUR = timedelta(hours=1)
 
@@ -226,21 +229,13 @@ def test_once_an_hour_what_did_not_happen(instance, alerting):
     assert evaluate_silence(alerting, instance) is None
 
 
-def publish(settings, days=10, recovered=None):
+def publish(settings, recovered=None):
     """A serving file as a run leaves it, with one lasting alarm."""
     settings.serving_path.parent.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(str(settings.serving_path))
-    connection.execute("create schema monitoring; create schema marts")
+    connection.execute("create schema monitoring")
     connection.register("signals", signals(recovered))
     connection.execute("create table monitoring.drift_signals as select * from signals")
-    connection.execute(
-        """
-        create table marts.mart_attribution__coverage_daily as
-        select 'silent_days' as metric, 'source' as segment_type, 'ga4' as segment,
-            date '2026-03-01' + cast(day as integer) as date_on, cast(day >= 6 as integer) as numerator
-        from range(10) as days(day)
-        """
-    )
     connection.close()
 
 
@@ -266,7 +261,16 @@ def signals(recovered=None):
             "n": 400.0,
         }
 
-    return pd.DataFrame([row("platform=google_ads", -6.0), row("browser=Safari", -8.0), row("device=mobile", -9.0)])
+    silence = {
+        **row("source=ga4", None),
+        "metric": "freshness",
+        "expected": 900.0,
+        "observed": 0.0,
+        "size": -1.0,
+        "n": 3.0,
+    }
+    moved = [row("platform=google_ads", -6.0), row("browser=Safari", -8.0), row("device=mobile", -9.0)]
+    return pd.DataFrame([*moved, silence])
 
 
 def test_a_run_that_published_brings_the_tracking_along(instance, alerting):
@@ -275,11 +279,11 @@ def test_a_run_that_published_brings_the_tracking_along(instance, alerting):
     evaluate_finished_runs(alerting, instance)
     rows = {(row["metric"], row["segment"]): row for row in alerting.store.open_alerts()}
     capture = rows["click_id_capture", "platform=google_ads"]
-    assert (capture["severity"], capture["muted"]) == ("critical", "inhibited by silent_days, source=ga4")
+    assert (capture["severity"], capture["muted"]) == ("critical", "inhibited by freshness, source=ga4")
     assert capture["details"]["where"] == ["device=mobile", "browser=Safari"]
-    silent = rows["silent_days", "source=ga4"]
-    assert silent["first_bad_on"].isoformat() == "2026-03-07"
-    assert silent["details"] == {"facts": {"Silent days": "3"}}
+    silent = rows["freshness", "source=ga4"]
+    assert (silent["first_bad_on"].isoformat(), silent["severity"], silent["muted"]) == ("2026-03-05", "critical", None)
+    assert silent["details"]["n"] == 3
 
 
 def test_parts_are_named_on_totals_only():
@@ -288,17 +292,6 @@ def test_parts_are_named_on_totals_only():
     assert "where" not in found["browser=Safari"].details
     assert found["browser=Safari"].severity is Severity.CRITICAL
     assert {each.health for each in drift_observations(signals("2026-03-09"), [])} == {Health.GOOD}
-
-
-@pytest.mark.parametrize(
-    ("silent", "health"),
-    [([0, 0, 0], Health.GOOD), ([0, 0, 1], Health.UNKNOWN), ([0, 1, 1], Health.BAD), ([1, 1, 1], Health.BAD)],
-)
-def test_one_silent_day_is_no_verdict(silent, health):
-    days = pd.date_range("2026-03-01", periods=len(silent))
-    frame = pd.DataFrame({"source": "ga4", "date_on": days, "numerator": silent})
-    [found] = silence_observations(frame, [])
-    assert found.health is health
 
 
 def test_a_run_from_the_terminal_is_told_of_at_its_end(instance, alerting):

@@ -144,6 +144,12 @@ def test_a_dead_source_is_one_alert_and_its_children_come_when_it_is_back(alerti
     assert later == [[(CAPTURE, "firing"), ("source_load", "resolved")]]
 
 
+def test_fewer_visits_from_one_platform_mute_that_platform_only(alerting, hooks):
+    thin = bad("event_volume", "platform=google_ads", Severity.CRITICAL)
+    on_day(alerting, 0, [thin, bad(), bad("utm_completeness", "all", Severity.WARNING)])
+    assert [item["metric"] for item in told(hooks)[0]["items"]] == ["event_volume", "utm_completeness"]
+
+
 def test_the_total_speaks_for_its_parts(alerting, hooks):
     on_day(alerting, 0, [bad(segment="all"), bad(segment="browser=Safari"), bad(segment="landing_page=/a"), bad()])
     assert [item["segment"] for item in told(hooks)[0]["items"]] == ["all", "platform=google_ads"]
