@@ -144,6 +144,12 @@ CASES: Final[Mapping[str, Case]] = {
             "skewed clock": ("recovered", {"vendor": "google_oauth"}),
         },
     ),
+    "posthog": Case(
+        lambda server, folder: settings("posthog", server, project_id="4712", page_size=60),
+        flipped="results",
+        withdrawn="columns",
+        differs={**STATIC_TOKEN, "restated days": "no such thing"},
+    ),
     "google_ads": Case(
         lambda server, folder: settings(
             "google_ads",

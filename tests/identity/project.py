@@ -28,6 +28,7 @@ UPSTREAM: Mapping[str, str] = {
     "identity_overrides": "action varchar, identifier_type varchar, identifier varchar, target_type varchar, "
     "target varchar, reason varchar",
     "int_identity__vendor_merges": "source varchar, device_id varchar, user_id varchar, merged_at timestamp",
+    "int_identity__vendor_profiles": "source varchar, user_id varchar, email_hash varchar, created_at timestamp",
 }
 
 
