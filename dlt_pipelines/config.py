@@ -3,6 +3,7 @@
 Secrets are not here: a source names them (`SecretSpec`) and reads them from the environment when it runs.
 """
 
+import zoneinfo
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -263,6 +264,62 @@ class PosthogConfig(HttpSourceConfig):
         return self
 
 
+class MixpanelConfig(HttpSourceConfig):
+    """Mixpanel: events by raw export, profiles by the query API."""
+
+    # EU: https://data-eu.mixpanel.com and https://eu.mixpanel.com; India: -in and in.
+    base_url: str = "https://data.mixpanel.com"
+    query_url: str = "https://mixpanel.com"
+    project_id: str = Field(default="", description="numeric project id")
+    time_zone: str = Field(
+        default="UTC",
+        description="the project's zone, for projects made before 2023: their days and times are told in it",
+    )
+    profiles: bool = True
+    events: tuple[str, ...] = Field(default=(), description="names of the events to export; empty: all")
+    email_properties: tuple[str, ...] = ("$email", "email")
+    # Phones send what they recorded offline up to days later.
+    settling_days: Days = 5
+    # Sixty exports an hour are allowed; a reply is read while it arrives, however long.
+    days_per_request: int = Field(default=7, ge=1, le=100)
+
+    @field_validator("query_url")
+    @classmethod
+    def _query_is_http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("project_id", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> str:
+        text = str(value)
+        if text and not text.isdigit():
+            raise ValueError("must be the numeric project id, such as 1234567 (not the project token)")
+        return text
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone, e.g. Europe/Berlin")
+        return value
+
+
+class AmplitudeConfig(HttpSourceConfig):
+    """Amplitude: events by the export API."""
+
+    # EU: https://analytics.eu.amplitude.com
+    base_url: str = "https://amplitude.com"
+    email_properties: tuple[str, ...] = ("email", "$email")
+    # An hour's file is ready two hours after the hour at the earliest; Amplitude promises no latest.
+    ready_hours: int = Field(default=2, ge=0, le=48)
+    settling_hours: int = Field(default=24, ge=0, le=720)
+    hours_per_request: int = Field(default=24, ge=1, le=720)
+    # An archive is held in memory while it is read; a longer one is asked for in halves, down to an hour.
+    max_archive_mb: int = Field(default=256, ge=1, le=4096)
+
+
 class HubspotConfig(HttpSourceConfig):
     """HubSpot: contacts, deals, their stages and marketing e-mail events."""
 
@@ -374,6 +431,8 @@ class SourcesConfig(BaseModel):
     mailchimp: MailchimpConfig = MailchimpConfig()
     klaviyo: KlaviyoConfig = KlaviyoConfig()
     posthog: PosthogConfig = PosthogConfig()
+    mixpanel: MixpanelConfig = MixpanelConfig()
+    amplitude: AmplitudeConfig = AmplitudeConfig()
     hubspot: HubspotConfig = HubspotConfig()
     salesforce: SalesforceConfig = SalesforceConfig()
     pipedrive: PipedriveConfig = PipedriveConfig()

@@ -219,6 +219,25 @@ def posthog(response: requests.Response) -> Verdict:
     return plain(response)
 
 
+def mixpanel(response: requests.Response) -> Verdict:
+    """Mixpanel: two limits under one status, three a second and sixty an hour, told in words at best."""
+    if response.status_code != 429:
+        return plain(response)
+    wait = retry_after(response)
+    if wait is None and "hour" in response.text.lower():
+        return Verdict("quota", HOUR, excerpt(response))
+    return Verdict("retry", wait, excerpt(response), floor=10.0)
+
+
+def amplitude(response: requests.Response) -> Verdict:
+    """Amplitude: 403 is a key of another project, 429 says nothing but itself."""
+    if response.status_code in (401, 403):
+        return Verdict("credentials", reason=excerpt(response))
+    if response.status_code == 429:
+        return Verdict("retry", retry_after(response), excerpt(response), floor=30.0)
+    return plain(response)
+
+
 def tiktok(response: requests.Response) -> Verdict:
     """TikTok: always HTTP 200; the code is in the body."""
     if response.status_code != 200:
@@ -323,6 +342,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "klaviyo": klaviyo,
     "hubspot": hubspot,
     "posthog": posthog,
+    "mixpanel": mixpanel,
+    "amplitude": amplitude,
     "tiktok_ads": tiktok,
     "x_ads": x_ads,
     "pipedrive": pipedrive,

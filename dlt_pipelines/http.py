@@ -5,6 +5,7 @@ quota that returns tomorrow. Here a dialect turns each reply into a verdict, and
 asked, refreshes a token once, or gives up saying when to come back. No secret leaves in a message.
 """
 
+import base64
 import json
 import logging
 import re
@@ -26,6 +27,7 @@ CONNECT_TIMEOUT_SECONDS: Final = 10.0
 # How often a listing that does not come out right is read before giving up.
 LISTING_TRIES: Final = 3
 FIRST_BACKOFF_SECONDS: Final = 1.0
+STREAM_BYTES: Final = 1 << 16
 USER_AGENT: Final = "attribution-platform"
 HIDDEN: Final = "…"
 _SECRET_PAIR = re.compile(
@@ -139,6 +141,18 @@ class HeaderAuth:
         return (self._secret,)
 
 
+class BasicAuth(HeaderAuth):
+    """A user name and a password, or a key and a secret, that do not change."""
+
+    def __init__(self, user: str, password: str) -> None:
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        super().__init__("Authorization", f"Basic {token}", password)
+        self._all = (password, token, user)
+
+    def secrets(self) -> Iterable[str]:
+        return self._all
+
+
 class VendorSession:
     """HTTP to one vendor. Retries what may be retried, and nothing else.
 
@@ -200,15 +214,18 @@ class VendorSession:
         method: str,
         path: str,
         *,
-        decode: Callable[[bytes], Any] = json.loads,
+        decode: Callable[[bytes], Any] | None = json.loads,
         anonymous: bool = False,
+        meaning: Mapping[int, Any] | None = None,
         **request: Any,
     ) -> Any:
         """Send until served, and decode the reply.
 
         Args:
-            decode: turns the body into what is returned; a `ValueError` of it counts as a reply that is not whole.
+            decode: turns the body into what is returned; a `ValueError` of it counts as a reply that is not whole. None
+                returns the response itself, for `stream`.
             anonymous: send no credentials.
+            meaning: statuses that are answers here, and what is returned for them.
 
         Raises:
             CredentialsRejected: 401 again after one refresh.
@@ -221,7 +238,7 @@ class VendorSession:
         refreshed, attempt, backoff, verdict = False, 0, 0.0, OK
         while attempt < self._config.attempts:
             attempt += 1
-            body, verdict = self._once(method, url, auth, decode, {**request, "headers": extra})
+            body, verdict = self._once(method, url, auth, decode, meaning or {}, {**request, "headers": extra})
             if verdict.kind == "ok":
                 if verdict.wait:
                     LOG.info("%s: %s; pausing %.0f s", self.vendor, self.redact(verdict.reason), verdict.wait)
@@ -243,8 +260,54 @@ class VendorSession:
                 sleep(wait)
         raise self._problem(method, url, verdict, attempt) from None
 
+    def stream(
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[Iterator[bytes]], Iterator[Any]],
+        *,
+        meaning: Mapping[int, Any] | None = None,
+        **request: Any,
+    ) -> Iterator[Any]:
+        """What `parse` makes of a long reply while it arrives, in bounded memory.
+
+        After a break the reply is asked for again from its beginning: what came before the break comes again, and telling
+        that apart is the caller's.
+
+        Args:
+            parse: takes blocks of the body; a `ValueError` of it says that the body is not whole.
+
+        Raises:
+            VendorError: as `call`, or the reply broke off as often as is allowed.
+        """
+        url = path if path.startswith("http") else f"{self._config.base_url}{path}"
+        wait = FIRST_BACKOFF_SECONDS
+        for attempt in range(1, self._config.attempts + 1):
+            reply = self.call(method, path, decode=None, meaning=meaning, stream=True, **request)
+            if not isinstance(reply, requests.Response):
+                yield reply
+                return
+            try:
+                with reply:
+                    yield from parse(reply.iter_content(STREAM_BYTES))
+                return
+            except (requests.RequestException, ValueError) as error:
+                broken = isinstance(error, requests.RequestException)
+                reason = _connection_problem(error) if broken else f"the reply is not whole: {error}"
+            if attempt < self._config.attempts:
+                LOG.info("%s: %s; trying again in %.0f s", self.vendor, self.redact(reason), wait)
+                sleep(wait)
+                wait *= 2
+        raise self._problem(method, url, Verdict("retry", None, reason), self._config.attempts)
+
     def _once(
-        self, method: str, url: str, auth: Auth | None, decode: Callable[[bytes], Any], request: dict[str, Any]
+        self,
+        method: str,
+        url: str,
+        auth: Auth | None,
+        decode: Callable[[bytes], Any] | None,
+        meaning: Mapping[int, Any],
+        request: dict[str, Any],
     ) -> tuple[Any, Verdict]:
         headers = {**(auth.headers() if auth else {}), **request.pop("headers")}
         self._note_secrets()
@@ -266,9 +329,13 @@ class VendorSession:
             return None, Verdict("refused", None, type(error).__name__)
         self._note_clock(response)
         self.last_headers = response.headers
+        if response.status_code in meaning:
+            return meaning[response.status_code], OK
         verdict = self._dialect(response)
         if verdict.kind != "ok":
             return None, verdict
+        if decode is None:
+            return response, verdict
         try:
             return decode(response.content), verdict
         except ValueError:

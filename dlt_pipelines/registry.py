@@ -3,6 +3,7 @@
 from typing import Final
 
 from dlt_pipelines.sources import (
+    amplitude,
     backend,
     files,
     ga4,
@@ -13,6 +14,7 @@ from dlt_pipelines.sources import (
     mailchimp,
     meta_ads,
     microsoft_ads,
+    mixpanel,
     pipedrive,
     posthog,
     reddit_ads,
@@ -30,6 +32,8 @@ SOURCES: Final[dict[str, SourceSpec]] = {
     for spec in (
         ga4.SPEC,
         posthog.SPEC,
+        mixpanel.SPEC,
+        amplitude.SPEC,
         google_ads.SPEC,
         meta_ads.SPEC,
         microsoft_ads.SPEC,

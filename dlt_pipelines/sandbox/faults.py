@@ -404,22 +404,36 @@ def _flipped(value: Any) -> Any:
     return json.dumps(value)
 
 
+def rewritten(node: Any, name: str, change: Callable[[Any], Any] | None) -> Any:
+    """A JSON document with every member ``name`` changed, or left out."""
+    if isinstance(node, list):
+        return [rewritten(item, name, change) for item in node]
+    if isinstance(node, dict):
+        return {
+            key: change(value) if change and key == name else rewritten(value, name, change)
+            for key, value in node.items()
+            if change or key != name
+        }
+    return node
+
+
 def _rewrite(body: bytes, name: str, change: Callable[[Any], Any] | None) -> bytes:
-    """Changes every member ``name`` of a JSON document, or removes it; leaves what is not JSON alone."""
-
-    def walk(node: Any) -> Any:
-        if isinstance(node, list):
-            return [walk(item) for item in node]
-        if isinstance(node, dict):
-            return {
-                key: change(value) if change and key == name else walk(value)
-                for key, value in node.items()
-                if change or key != name
-            }
-        return node
-
+    """A body of JSON, or of JSON lines, with its members changed; anything else is left alone."""
     try:
-        document = json.loads(body)
+        return json.dumps(rewritten(json.loads(body), name, change), ensure_ascii=False).encode()
+    except ValueError:
+        pass
+    try:
+        lines = [rewritten(json.loads(line), name, change) for line in body.split(b"\n") if line]
     except ValueError:
         return body
-    return json.dumps(walk(document), ensure_ascii=False).encode()
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+
+
+def reshaped(faults: Faults, vendor: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with the flipped or withdrawn member that is on, for vendors whose body the middleware cannot look into."""
+    for kind, change in (("type_flip", _flipped), ("withdrawn_field", None)):
+        fault = faults.active(vendor, kind)
+        if fault is not None:
+            rows = [rewritten(row, fault.field, change) for row in rows]
+    return rows

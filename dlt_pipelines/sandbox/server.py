@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dlt_pipelines.sandbox.faults import Faults, RequestRecord
 from dlt_pipelines.sandbox.vendors import (
+    amplitude,
     ga4,
     google_ads,
     google_oauth,
@@ -29,6 +30,7 @@ from dlt_pipelines.sandbox.vendors import (
     mailchimp,
     meta_ads,
     microsoft_ads,
+    mixpanel,
     oauth,
     pipedrive,
     posthog,
@@ -61,6 +63,8 @@ MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
     "klaviyo": klaviyo.create_app,
     "hubspot": hubspot.create_app,
     "posthog": posthog.create_app,
+    "mixpanel": mixpanel.create_app,
+    "amplitude": amplitude.create_app,
     "salesforce": salesforce.create_app,
     "pipedrive": pipedrive.create_app,
     "search_console": search_console.create_app,
@@ -219,6 +223,10 @@ class SandboxServer:
             "KLAVIYO_API_KEY": klaviyo.KEY,
             "POSTHOG_API_KEY": posthog.KEY,
             "PIPEDRIVE_API_TOKEN": pipedrive.TOKEN,
+            "MIXPANEL_USERNAME": mixpanel.USERNAME,
+            "MIXPANEL_SECRET": mixpanel.SECRET,
+            "AMPLITUDE_API_KEY": amplitude.API_KEY,
+            "AMPLITUDE_SECRET_KEY": amplitude.SECRET_KEY,
             "SALESFORCE_CLIENT_ID": org.client_id,
             "SALESFORCE_CLIENT_SECRET": org.client_secret,
             "SALESFORCE_REFRESH_TOKEN": org.refresh_token(),

@@ -20,7 +20,7 @@ from dlt_pipelines.config import SourceConfig
 from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.registry import SOURCES
 from dlt_pipelines.sandbox.server import SandboxServer
-from dlt_pipelines.sandbox.vendors import google_ads
+from dlt_pipelines.sandbox.vendors import google_ads, mixpanel
 from dlt_pipelines.sandbox.world import WorldConfig, build_world
 from dlt_pipelines.sandbox.world_platforms import PLATFORMS
 from dlt_pipelines.spec import SourceSpec
@@ -149,6 +149,20 @@ CASES: Final[Mapping[str, Case]] = {
         flipped="results",
         withdrawn="columns",
         differs={**STATIC_TOKEN, "restated days": "no such thing"},
+    ),
+    "mixpanel": Case(
+        lambda server, folder: settings(
+            "mixpanel", server, query_url=server.base_urls["mixpanel"], project_id="4713", days_per_request=5
+        ),
+        flipped="time",
+        withdrawn="distinct_id",
+        differs={**STATIC_TOKEN, "restated days": "no such thing"},
+    ),
+    "amplitude": Case(
+        lambda server, folder: settings("amplitude", server, hours_per_request=48),
+        flipped="event_time",
+        withdrawn="event_type",
+        differs={**STATIC_TOKEN, **NO_PAGES, **UPSERTED},
     ),
     "google_ads": Case(
         lambda server, folder: settings(
@@ -285,6 +299,7 @@ def running_sandbox(pauses: list[float]) -> Iterator[SandboxServer]:
         patch.setattr(http, "sleep", pauses.append)
         # Google's pages hold 10,000 rows; with fewer the small world has several.
         patch.setattr(google_ads, "PAGE", 30)
+        patch.setattr(mixpanel, "PAGE_SIZE", 3)
         yield server
 
 

@@ -9,16 +9,17 @@ import pytest
 from dlt.common.exceptions import TerminalValueError
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
-from dlt_pipelines.config import KlaviyoConfig, PosthogConfig
+from dlt_pipelines.config import AmplitudeConfig, KlaviyoConfig, MixpanelConfig, PosthogConfig
 from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.registry import SOURCES
 from dlt_pipelines.sandbox.server import SandboxServer
+from dlt_pipelines.sandbox.vendors import mixpanel
 from dlt_pipelines.sandbox.vendors.klaviyo import METRICS
 from dlt_pipelines.sandbox.vendors.posthog import PROJECT
 from dlt_pipelines.sandbox.world import WorldConfig, build_world
 from tests.extraction.harness import Loader, make_window
 
-VENDORS = ("klaviyo", "posthog")
+VENDORS = ("klaviyo", "posthog", "mixpanel", "amplitude")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,10 @@ def configs(server, monkeypatch):
     yield {
         "klaviyo": KlaviyoConfig(base_url=urls["klaviyo"], page_size=40, **common),
         "posthog": PosthogConfig(base_url=urls["posthog"], project_id=PROJECT, page_size=500, **common),
+        "mixpanel": MixpanelConfig(
+            base_url=urls["mixpanel"], query_url=urls["mixpanel"], project_id=mixpanel.PROJECT, **common
+        ),
+        "amplitude": AmplitudeConfig(base_url=urls["amplitude"], **common),
     }
     server.faults.clear()
 
@@ -135,6 +140,20 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("throttle", {"seconds": 3600}),
         ("type_flip", {"field": "results"}),
         ("withdrawn_field", {"field": "columns"}),
+    ],
+    "mixpanel": [
+        ("revoked_token", {}),
+        ("expired_token", {}),
+        ("throttle", {"seconds": 3600}),
+        ("type_flip", {"field": "time"}),
+        ("withdrawn_field", {"field": "distinct_id"}),
+    ],
+    "amplitude": [
+        ("revoked_token", {}),
+        ("expired_token", {}),
+        ("throttle", {"seconds": 3600}),
+        ("type_flip", {"field": "event_time"}),
+        ("withdrawn_field", {"field": "event_type"}),
     ],
 }
 

@@ -1,8 +1,8 @@
 -- depends_on: {{ ref("int_crm__deal_stages") }}
 -- depends_on: {{ ref("int_crm__deals") }}
 -- depends_on: {{ ref("int_crm__stage_entries") }}
-{%- set conversions = conversions_of_kind("crm_stage") -%}
-{%- if not conversions %} {{ no_conversion_events() }}
+{% set conversions = conversions_of_kind("crm_stage") %}
+{% if not conversions %} {{ no_conversion_events() }}
 {%- else %}
     with
         stages as (select * from {{ ref("int_crm__deal_stages") }}),

@@ -28,7 +28,7 @@ with
             country,
             event_value
         from {{ ref("stg_ga4__events") }}
-        {%- for vendor in ["posthog"] %}
+        {%- for vendor in ["posthog", "mixpanel", "amplitude"] %}
             union all
             select
                 event_id,

@@ -5,7 +5,7 @@
 -- date where
 -- events come from export files.
 with
-    {%- for vendor in ["posthog"] %}
+    {%- for vendor in ["posthog", "mixpanel", "amplitude"] %}
         {{ vendor }}_devices as (
             select device_id, min(occurred_at) as first_seen_at
             from {{ ref("stg_" ~ vendor ~ "__events") }}
@@ -61,7 +61,7 @@ with
     ),
 
     collected as (
-        {%- for vendor in ["posthog"] %}
+        {%- for vendor in ["posthog", "mixpanel", "amplitude"] %}
             select '{{ vendor }}' as source, device_id, user_id, merged_at
             from {{ vendor }}_pairs
             union all
