@@ -32,6 +32,21 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write attribution
     raise typer.Exit(write_starter(folder.resolve(), console, errors))
 
 
+@app.command("new-source")
+def new_source(
+    name: Annotated[str, typer.Argument(help="As in settings and tables: lower case, such as corner_shop.")],
+    title: Annotated[str, typer.Option(help="The vendor's name as people write it.")] = "",
+    into: Annotated[Path, typer.Option(help="Checkout of the project.")] = Path("."),
+) -> None:
+    """Write a source that already works, to make a vendor's own of; docs/adding-a-source.md goes on from there."""
+    from attribution_platform.new_source import NewSourceError, new_source_command
+
+    try:
+        new_source_command(name, into.resolve(), title, lambda text: console.print(text, markup=False, highlight=False))
+    except NewSourceError as error:
+        fail(str(error))
+
+
 @app.command()
 def run(
     job: Annotated[str, typer.Option(help="daily, monthly, full, fast or rebuild.")] = "daily",
