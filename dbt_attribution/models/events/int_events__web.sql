@@ -1,4 +1,4 @@
-{{ config(materialized="view") }}
+{{ config(materialized="view", tags=["base"]) }}
 {%- set collected_fields = utm_fields().values() | list + ["gclid", "dclid", "srsltid"] -%}
 {%- set ranked = web_sources() -%}
 -- A visit tracked by two vendors is one visit. For each host and UTC day the first vendor of the priority
