@@ -29,7 +29,7 @@ from attribution_platform.credit.journeys import (
     spread_cost,
 )
 from attribution_platform.credit.paths import PathError, Paths, group_paths
-from attribution_platform.credit.recommend import Recommendation, recommend
+from attribution_platform.credit.recommend import MeasuredRecommendation, Recommendation, recommend
 from attribution_platform.credit.registry import (
     CREDIT_COLUMNS,
     DEFAULT_MODELS,
@@ -44,6 +44,7 @@ from attribution_platform.credit.rules import RuleOptions
 from attribution_platform.credit.shapley import ordered_shapley
 from attribution_platform.credit_input import CreditInputError, read_table
 from attribution_platform.credit_spend import cost_by_channel, roi_table
+from attribution_platform.lab.results import measured_for
 from attribution_platform.lift_calibration import Calibration, calibrated_outcomes
 
 __all__ = ["CreditInputError", "credit_command", "main"]
@@ -74,6 +75,7 @@ class Credited:
     cost: dict[str, float] | None
     recommendation: Recommendation
     by_place: pd.DataFrame
+    measured: MeasuredRecommendation | None = None
     calibrated: pd.DataFrame | None = None
 
 
@@ -208,6 +210,7 @@ def _from_paths(
         cost,
         advice,
         by_place(view),
+        None,
         calibrated,
     )
 
@@ -301,6 +304,7 @@ def _from_touches(
         cost,
         advice,
         by_place(journeys.paths),
+        measured_for(journeys.paths, outcomes),
         calibrated,
     )
 
@@ -430,7 +434,10 @@ def _summary(found: Credited, out: Path, written: list[str]) -> str:
         with_experiments = found.calibrated.dropna(subset=["experiments"])
         channels = ", ".join(sorted(set(with_experiments["channel"])))
         lines += ["", f"Experiments decide the credit of {channels} in credit_calibrated.csv."]
-    lines += ["", f"Recommended: {found.recommendation}", f"Written to {out}: {', '.join(written)}"]
+    lines += ["", f"Recommended by rule: {found.recommendation}"]
+    if found.measured is not None:
+        lines.append(f"Measured in the truth lab: {found.measured}")
+    lines.append(f"Written to {out}: {', '.join(written)}")
     return "\n".join(lines)
 
 

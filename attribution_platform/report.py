@@ -8,6 +8,7 @@ import jinja2
 import pandas as pd
 
 from attribution_platform.charts import coverage_chart, credit_chart, reliability_chart
+from attribution_platform.recommendation import recommendations
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.summary import summarise
 
@@ -41,6 +42,31 @@ def _section(title: str, frame: pd.DataFrame | None = None, note: str = "", char
     }
 
 
+PATHS = """
+    select conversion_type, path, conversions, conversion_rate, revenue, share_of_conversions, median_days_to_conversion
+    from marts.mart_attribution__conversion_paths
+    where path_rank <= 10 and conversions > 0
+    order by conversion_type, path_rank
+"""
+LENGTHS = """
+    select
+        conversion_type,
+        case when path_length >= 10 then '10 or more' else cast(path_length as varchar) end as touches,
+        sum(conversions) as conversions,
+        sum(conversions * days_to_conversion) / sum(conversions) as mean_days_to_conversion
+    from marts.mart_attribution__conversion_paths
+    where conversions > 0
+    group by 1, 2
+    order by 1, min(path_length)
+"""
+ROLES = """
+    select
+        conversion_type, channel, conversions_present, conversions_opened, conversions_assisted, conversions_closed, assist_ratio
+    from marts.mart_attribution__channel_assists
+    order by conversion_type, conversions_present desc, channel
+"""
+
+
 def render_report(warehouse: Warehouse) -> str:
     summary = summarise(warehouse)
     weights = warehouse.query(
@@ -62,6 +88,11 @@ def render_report(warehouse: Warehouse) -> str:
     sections = [
         _section("Conversions", summary.totals),
         _section(
+            "Which model to read first",
+            recommendations(warehouse),
+            "By rule: from volume and sales cycle. Measured: the model nearest to the truth in simulated worlds that look alike.",
+        ),
+        _section(
             "Credited conversions",
             summary.pivot("conversions").reset_index(),
             "Every column sums to the conversions above, less the types a data-driven model withholds.",
@@ -79,6 +110,13 @@ def render_report(warehouse: Warehouse) -> str:
             scoring,
             "On the last journeys whose outcome is known, which the judged model had not seen. Intervals are 95 %.",
             reliability_chart(reliability) if len(reliability) else None,
+        ),
+        _section("Top paths to conversion", warehouse.query(PATHS), "The ten most frequent of each conversion."),
+        _section("Touches and days to conversion", warehouse.query(LENGTHS)),
+        _section(
+            "Opening, assisting, closing",
+            warehouse.query(ROLES),
+            "A channel assists where it was touched before the last touch. Presence never adds up across channels.",
         ),
         _section("Tracking coverage, last complete week", summary.coverage),
         _section("Tracking coverage by week", chart=coverage_chart(weekly)) if len(weekly) else None,

@@ -73,9 +73,8 @@ def _ours_markov(order: int, frame: pd.DataFrame) -> Floats:
 
 def _ours_rules(frame: pd.DataFrame) -> Floats:
     paths = grouped(frame)
-    return sum(
-        (paths.credit_totals(rule_weights(m, paths), paths.conversions) for m in DEFAULT_MODELS[:6]), np.zeros(0)
-    )
+    credits = [paths.credit_totals(rule_weights(model, paths), paths.conversions) for model in DEFAULT_MODELS[:6]]
+    return credits[0]
 
 
 def _ours_shapley(frame: pd.DataFrame) -> Floats:
@@ -164,6 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--paths", type=Path, default=DEFAULT_PATHS)
     parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--tools", default="", help="only tools whose name holds this text")
     parser.add_argument("--limit", type=float, default=300.0)
     parser.add_argument("--child")
     parser.add_argument("--file", type=Path)
@@ -180,7 +180,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "paths.parquet"
             frame.to_parquet(file)
-            for tool in (*TOOLS, *PEERS):
+            for tool in (name for name in (*TOOLS, *PEERS) if arguments.tools in name):
                 print(f"  {tool:<54} {measure(tool, file, arguments.limit)}", flush=True)
 
 

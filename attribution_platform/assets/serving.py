@@ -44,6 +44,8 @@ def build_serving_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             ["marts", "mart_attribution__roi"],
             ["marts", "mart_attribution__coverage_weekly"],
             [keys.CREDIT, "credit_channel_weights"],
+            ["marts", "mart_attribution__conversion_paths"],
+            ["marts", "mart_attribution__channel_assists"],
             [keys.CREDIT, "conversion_model_quality"],
             [keys.CREDIT, "conversion_model_reliability"],
         ],

@@ -1,10 +1,17 @@
 """Which model to read first, by a fixed rule, with its reasons in words.
 
 The rule follows how much data there is and how the business sells. It knows nothing of what the models would say, which
-is why the truth lab stands beside it.
+is why the truth lab stands beside it: the model that was nearest to the truth in simulated worlds that look like these
+journeys. Looking alike is not being alike, so the match says how near it is and how often such a match is right.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import pandas as pd
+
+from attribution_platform.credit.paths import Paths
+from attribution_platform.credit.resemblance import best_models, journey_features, nearest_kind
 
 FEW_CONVERSIONS = 100
 MANY_CONVERSIONS = 1000
@@ -79,5 +86,65 @@ def recommend(conversions_per_month: float, sales_cycle_days: float | None = Non
             f"{volume} is between {FEW_CONVERSIONS} and {MANY_CONVERSIONS:,}:",
             "more than last touch can describe, too few for a data-driven model.",
             cycle,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class MeasuredRecommendation:
+    """What the truth lab says of data that look like these.
+
+    Attributes:
+        model: The usable model nearest to the truth in the kind of world that looks most alike.
+        reasons: The match, the distances and where they were measured, in words.
+    """
+
+    model: str
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.model}: " + " ".join(self.reasons)
+
+
+def recommend_measured(
+    journeys: Paths, scores: pd.DataFrame, looks: pd.DataFrame, usable: Sequence[str], measured: str
+) -> MeasuredRecommendation | None:
+    """Pick the model that measured best where the truth is known.
+
+    Args:
+        journeys: Converting and lost journeys with hours to their end.
+        scores: The lab's measurements: kind, model, half_l1.
+        looks: How the lab's worlds look: kind and the features of `resemblance`, several draws of each kind.
+        usable: Models that had enough data here.
+        measured: Where the table comes from, in words.
+
+    Returns:
+        None where journeys carry no times, none converts, or no usable model was measured.
+    """
+    if journeys.hours is None or not (journeys.conversions > 0).any():
+        return None
+    match = nearest_kind(journey_features(journeys), looks)
+    overall = scores[scores["model"].isin(list(usable))].groupby("model")["half_l1"].mean().sort_values(kind="stable")
+    # Far from every world, the kind says nothing: what was best over all of them is all the lab can offer.
+    ranked = best_models(scores, match.kind, usable) if match.close else overall
+    if not len(ranked):
+        return None
+    best = str(ranked.index[0])
+    alike = (
+        f"These journeys look most like the lab's `{match.kind}` worlds (distance {match.distance:.1f}; worlds of one kind lie "
+        f"{match.typical:.1f} from their centre, and the nearest kind is the right one {match.hit_rate:.0%} of the time)."
+        if match.close
+        else f"These journeys look like no world of the lab (nearest `{match.kind}`, distance {match.distance:.1f} where its own "
+        f"lie {match.typical:.1f} apart), so this is what was best over all of them."
+    )
+    where = "there" if match.close else "over all"
+    others = ", ".join(f"{name} {ranked[name]:.2f}" for name in ranked.index[1:3])
+    return MeasuredRecommendation(
+        best,
+        (
+            alike,
+            f"On average {ranked.iloc[0]:.0%} of its credit sat on the wrong channel {where}"
+            + (f" (next: {others})." if others else "."),
+            f"Measured on {measured}.",
         ),
     )
