@@ -13,9 +13,10 @@ from attribution_platform.assets.monitoring import as_table, open_alarms
 from attribution_platform.monitoring.detect import ALARM, LOW_VOLUME, OK
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.transformation import WAREHOUSE_POOL
-from attribution_platform.watch import METRICS, SIGNALS
+from attribution_platform.watch import ANOMALIES, METRICS, SIGNALS
 
 QUERY = "select * from monitoring.drift_signals order by metric, segment, date, scheme"
+NEWEST = "select * from monitoring.day_anomalies order by date desc limit 1"
 
 
 def judge_metric(signals: pd.DataFrame) -> tuple[bool, str]:
@@ -64,4 +65,22 @@ def build_drift_checks() -> list[dg.AssetChecksDefinition]:
                 },
             )
 
-    return [_checks]
+    anomalies = dg.AssetKey([keys.MONITORING, ANOMALIES])
+
+    @dg.asset_check(
+        asset=anomalies,
+        pool=WAREHOUSE_POOL,
+        description="The newest day resembles the days the isolation forest learned; calibrated to one false alarm a year.",
+    )
+    def the_day_as_a_whole_is_ordinary(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
+        newest = warehouse.query(NEWEST)
+        status = str(newest["status"].iloc[0]) if len(newest) else "no data"
+        return dg.AssetCheckResult(
+            # Still learning is not green either.
+            passed=status == OK,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=str(newest["contributors"].iloc[0]) if status == ALARM else None if status == OK else status,
+            metadata={"newest": dg.MetadataValue.md(str(newest.to_markdown(index=False)))},
+        )
+
+    return [_checks, the_day_as_a_whole_is_ordinary]

@@ -10,8 +10,19 @@ import pandas as pd
 
 from attribution_platform import keys
 from attribution_platform.monitoring.cusum import CusumOptions
-from attribution_platform.monitoring.detect import ANY, DetectOptions, detect, segment_label
+from attribution_platform.monitoring.detect import (
+    ALARM,
+    ANY,
+    FINE_CUTS,
+    DetectOptions,
+    daily_z,
+    detect,
+    segment_label,
+)
+from attribution_platform.monitoring.explain import explain
+from attribution_platform.monitoring.forest import day_anomalies
 from attribution_platform.monitoring.phases import (
+    BY_PERSON,
     PHASE_COLUMNS,
     SERIES,
     baselines_of_people,
@@ -22,7 +33,7 @@ from attribution_platform.monitoring.silence import FRESHNESS, detect_silence
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.settings import FOLLOWED_METRICS, Settings, Thresholds
 
-SIGNALS, PHASES = "drift_signals", "chart_phase"
+SIGNALS, PHASES, EXPLANATIONS, ANOMALIES = "drift_signals", "chart_phase", "drift_explanations", "day_anomalies"
 SIGNAL_TYPES = {
     "metric": "varchar",
     "segment": "varchar",
@@ -40,6 +51,38 @@ SIGNAL_TYPES = {
     "size_high": "double",
     "n": "double",
 }
+EXPLANATION_TYPES = {
+    "metric": "varchar",
+    "segment": "varchar",
+    "direction": "varchar",
+    "date": "date",
+    "first_bad_on": "date",
+    "first_bad_low": "date",
+    "first_bad_high": "date",
+    "expected": "double",
+    "observed": "double",
+    "size": "double",
+    "size_low": "double",
+    "size_high": "double",
+    "n": "double",
+    "likely_metric": "varchar",
+    "likely_segment": "varchar",
+    "likely_expected": "double",
+    "likely_observed": "double",
+    "likely_share": "double",
+    "likely_p": "double",
+    "also": "varchar",
+    "changed_upstream": "varchar",
+    "sentence": "varchar",
+}
+ANOMALY_TYPES = {
+    "date": "date",
+    "score": "double",
+    "p": "double",
+    "evidence": "double",
+    "status": "varchar",
+    "contributors": "varchar",
+}
 PHASE_TYPES = {
     "metric": "varchar",
     "segment_type": "varchar",
@@ -52,6 +95,11 @@ PHASE_TYPES = {
     "mean_moving_range": "double",
     "baseline_points": "bigint",
 }
+CHANGES = "contract_changes"
+# A day that half of the series do not speak of is no day to compare.
+MOST_SERIES = 0.5
+# One chart that stands in an alarm for months does not make each of those days a bad one to learn from.
+FEW_ALARMS = 0.05
 # Metric of mart_attribution__coverage_daily -> what it says, in one line.
 METRICS = {
     "behavioural_coverage": "Conversions with at least one real touch before them.",
@@ -59,6 +107,7 @@ METRICS = {
     "click_id_capture": "Visits from ads that carry a click id.",
     "click_id_capture_of_ad_clicks": "Captured ad clicks for each click the platform reports.",
     "utm_completeness": "Tagged visits with source, medium and campaign.",
+    "ad_visit_tagging": "Visits from ads with source, medium and campaign: a tag under a wrong name is no tag.",
     "utm_taxonomy": "Tagged visits whose tags a channel rule understands.",
     "cookie_user_coverage": "Devices whose user is known by that day.",
     "authenticated_visits": "Visits that say themselves who is logged in.",
@@ -145,6 +194,50 @@ def judge_days(days: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame 
     parts = [detect(days, options, phases), detect_silence(sources, options.of(FRESHNESS, "all"))]
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     return table.sort_values(["metric", "segment", "date", "scheme", "status"], kind="stable", ignore_index=True)
+
+
+def explanations(warehouse: Warehouse, settings: Settings, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row an alarm of drift_signals: since when, where, and what changed upstream.
+
+    Args:
+        runs: occurred_on, kind, what: runs worth knowing about.
+    """
+    days = coverage_days(warehouse, last_whole_day(settings))
+    signals = warehouse.query(f"select * from {keys.MONITORING}.{SIGNALS} order by metric, segment, date, scheme")
+    changes = [upstream_changes(warehouse), *([] if runs is None else [runs])]
+    return explain(days, signals, pd.concat([each for each in changes if len(each)] or changes[:1], ignore_index=True))
+
+
+def upstream_changes(warehouse: Warehouse) -> pd.DataFrame:
+    """What people and vendors are known to have changed: occurred_on, kind, what."""
+    parts = [pd.DataFrame(columns=["occurred_on", "kind", "what"])]
+    phases = known_phases(warehouse)
+    said = phases[phases["decided_by"] == BY_PERSON]
+    parts.append(pd.DataFrame({"occurred_on": said["phase_start_on"], "kind": "phase", "what": said["reason"]}))
+    found = warehouse.sample(keys.MONITORING, CHANGES, ["seen_on", "raw_table", "change"], 100_000)
+    if found is not None:
+        what = found["raw_table"] + ": " + found["change"]
+        parts.append(pd.DataFrame({"occurred_on": found["seen_on"], "kind": "contract", "what": what}))
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def anomalies(warehouse: Warehouse, settings: Settings) -> pd.DataFrame:
+    """The isolation forest's verdict on every day."""
+    days = coverage_days(warehouse, last_whole_day(settings))
+    return anomalies_of(days, detect_options(settings.alerts.thresholds), baselines_of_people(known_phases(warehouse)))
+
+
+def anomalies_of(days: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | None = None) -> pd.DataFrame:
+    """As `anomalies`, of the rows of `coverage_days`. Fine cuts stay out: their noise would hide what all metrics share."""
+    coarse = days[~days["segment"].str.partition("=")[0].isin(FINE_CUTS)]
+    signals = detect(coarse, options, phases)
+    z = daily_z(coarse, options, phases)
+    z = z.loc[z.notna().mean(axis=1) >= MOST_SERIES]
+    alarms = signals[signals["status"] == ALARM]
+    standing = pd.Series(0, index=z.index)
+    for begun, ended in zip(alarms["first_bad_on"], alarms["recovered_on"], strict=True):
+        standing += (z.index >= begun) & ((z.index < ended) if not pd.isna(ended) else True)
+    return day_anomalies(z, standing > FEW_ALARMS * z.shape[1])
 
 
 def record_phases(warehouse: Warehouse, settings: Settings) -> pd.DataFrame:

@@ -8,7 +8,20 @@ from attribution_platform.monitoring.detect import ALARM
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.settings import Settings
 from attribution_platform.transformation import WAREHOUSE_POOL
-from attribution_platform.watch import PHASES, SIGNAL_TYPES, SIGNALS, judge, last_whole_day, record_phases
+from attribution_platform.watch import (
+    ANOMALIES,
+    ANOMALY_TYPES,
+    EXPLANATION_TYPES,
+    EXPLANATIONS,
+    PHASES,
+    SIGNAL_TYPES,
+    SIGNALS,
+    anomalies,
+    explanations,
+    judge,
+    last_whole_day,
+    record_phases,
+)
 
 SHOWN = ["metric", "segment", "direction", "first_bad_on", "date", "expected", "observed", "size_low", "size_high", "n"]
 
@@ -24,6 +37,20 @@ def as_table(alarms: pd.DataFrame) -> str:
         return "none"
     shown = alarms[SHOWN].assign(**{name: alarms[name].astype(str).str[:10] for name in ("first_bad_on", "date")})
     return str(shown.to_markdown(index=False, floatfmt=".4g"))
+
+
+def failed_runs(instance: dg.DagsterInstance) -> pd.DataFrame:
+    """The last failed runs: occurred_on, kind, what."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=200)
+    rows = [
+        {
+            "occurred_on": record.create_timestamp.date(),
+            "kind": "run failed",
+            "what": f"{record.dagster_run.job_name} {record.dagster_run.run_id[:8]}",
+        }
+        for record in records
+    ]
+    return pd.DataFrame(rows, columns=["occurred_on", "kind", "what"])
 
 
 def build_monitoring_assets(settings: Settings) -> list[dg.AssetsDefinition]:
@@ -68,4 +95,47 @@ def build_monitoring_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             }
         )
 
-    return [drift_signals, chart_phase]
+    @dg.asset(
+        key=[keys.MONITORING, EXPLANATIONS],
+        deps=[[keys.MONITORING, SIGNALS]],
+        group_name="coverage",
+        kinds={"python"},
+        owners=["team:attribution"],
+        pool=WAREHOUSE_POOL,
+        description="Every alarm explained: since when, how much, which segment, and what changed upstream then.",
+    )
+    def drift_explanations(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        explained = explanations(warehouse, settings, failed_runs(context.instance))
+        warehouse.replace_table(keys.MONITORING, EXPLANATIONS, explained, EXPLANATION_TYPES)
+        latest = explained.sort_values("date", kind="stable").tail(20)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(explained),
+                "latest": dg.MetadataValue.md("\n".join(f"- {each}" for each in latest["sentence"]) or "none"),
+            }
+        )
+
+    @dg.asset(
+        key=[keys.MONITORING, ANOMALIES],
+        deps=[["marts", "mart_attribution__coverage_daily"]],
+        group_name="coverage",
+        kinds={"python", "scikitlearn"},
+        owners=["team:attribution"],
+        pool=WAREHOUSE_POOL,
+        description="Days that are odd as a whole though no single chart says so, with the metrics that make them so.",
+    )
+    def day_anomalies(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
+        found = anomalies(warehouse, settings)
+        warehouse.replace_table(keys.MONITORING, ANOMALIES, found, ANOMALY_TYPES)
+        odd = found[found["status"] == ALARM].tail(20)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(found),
+                "statuses": {str(name): int(count) for name, count in found["status"].value_counts().items()},
+                "latest": dg.MetadataValue.md(str(odd.to_markdown(index=False)) if len(odd) else "none"),
+            }
+        )
+
+    return [drift_signals, chart_phase, drift_explanations, day_anomalies]

@@ -72,6 +72,8 @@ def build_serving_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             ["core", "fct_journey_scores"],
             [keys.MONITORING, "drift_signals"],
             [keys.MONITORING, "chart_phase"],
+            [keys.MONITORING, "drift_explanations"],
+            [keys.MONITORING, "day_anomalies"],
             [keys.SERVING, "coverage_charts"],
             [keys.SERVING, "report"],
         ],

@@ -3,7 +3,7 @@
 Pure: frames in, frame out. Every series ends in at least one row: its alarms, or why it could not be judged, or `ok`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from attribution_platform.monitoring.baseline import Bools, Floats, Ints
 from attribution_platform.monitoring.cusum import CusumOptions, Panel, Scan, scan
 from attribution_platform.monitoring.xmr import RUN_LENGTH, xmr_chart
 
-__all__ = ["FINE_CUTS", "SIGNAL_COLUMNS", "DetectOptions", "DuplicateDayError", "detect", "segment_label"]
+__all__ = ["FINE_CUTS", "SIGNAL_COLUMNS", "DetectOptions", "DuplicateDayError", "daily_z", "detect", "segment_label"]
 
 SIGNAL_COLUMNS = (
     "metric",
@@ -112,14 +112,65 @@ def detect(frame: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | N
     """
     series = _series(frame)
     starts = _phase_starts(series, phases)
-    rows: list[dict[str, object]] = []
     last_day = int(series.day.max()) if len(series.day) else 0
+    rows: list[dict[str, object]] = []
+    usable = _usable(series)
+    if options.weekly_chart:
+        for i in range(len(series.start)):
+            rows += _weekly_rows(series, i, np.flatnonzero(usable[_own(series, i)]) + series.start[i], starts[i])
+    for group in _groups(series, usable, starts, options):
+        rows += _judge(series, group, last_day)
+    table = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))
+    table = table.sort_values(["metric", "segment", "date", "scheme", "status"], kind="stable", ignore_index=True)
+    for column in ("date", "first_bad_on", "recovered_on"):
+        table[column] = pd.to_datetime(table[column], unit="D").astype("datetime64[s]")
+    for column in ("z", "expected", "observed", "size", "size_low", "size_high", "n"):
+        table[column] = table[column].astype(np.float64)
+    return table
+
+
+def daily_z(frame: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The z every judged day got from its own chart: one row a day, one column `metric · segment` a series of enough volume."""
+    series = _series(frame)
+    parts = []
+    for group in _groups(series, _usable(series), _phase_starts(series, phases), options):
+        result = scan(group.panel, group.options)
+        for s, (i, *_) in enumerate(group.members):
+            if result.volume[s] >= group.options.min_volume:
+                length = int(group.panel.length[s])
+                name = f"{series.metrics[i]} · {series.segments[i]}"
+                parts.append(pd.Series(result.z[s, :length], index=group.panel.day[s, :length], name=name))
+    columns: dict[str, pd.Series] = {}
+    for part in parts:
+        held = columns.get(str(part.name))
+        columns[str(part.name)] = part if held is None else pd.concat([held, part])
+    table = pd.DataFrame({name: columns[name] for name in sorted(columns)}).sort_index()
+    table.index = pd.to_datetime(table.index, unit="D")
+    return table
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Series of one kind, with like settings and like length, as a panel; members: series, first and last position, is newest."""
+
+    panel: Panel
+    options: CusumOptions
+    members: list[tuple[int, int, int, bool]]
+
+
+def _usable(series: _Series) -> Bools:
+    return np.where(series.is_count[_owner(series)], True, series.denominator > 0)
+
+
+def _own(series: _Series, i: int) -> slice:
+    return slice(series.start[i], series.stop[i])
+
+
+def _groups(series: _Series, usable: Bools, starts: list[list[int]], options: DetectOptions) -> Iterator[_Group]:
     groups: dict[tuple[bool, CusumOptions, int], list[tuple[int, int, int, bool]]] = {}
-    usable = np.where(series.is_count[_owner(series)], True, series.denominator > 0)
     for i in range(len(series.start)):
         cuts = [*starts[i], np.inf]
-        own = slice(series.start[i], series.stop[i])
-        kept = np.flatnonzero(usable[own]) + series.start[i]
+        kept = np.flatnonzero(usable[_own(series, i)]) + series.start[i]
         edges = [0, *(int(np.searchsorted(series.day[kept], cut)) for cut in cuts)]
         chosen = options.of(series.metrics[i], series.segments[i])
         for j in range(len(edges) - 1):
@@ -129,19 +180,10 @@ def detect(frame: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | N
                 # Series of like length are judged together, so that padding never more than doubles the work.
                 key = (bool(series.is_count[i]), chosen, int(length).bit_length())
                 groups.setdefault(key, []).append((i, edges[j], edges[j + 1], is_last))
-        if options.weekly_chart:
-            rows += _weekly_rows(series, i, kept, starts[i])
     positions = np.flatnonzero(usable)
     first_usable = np.searchsorted(positions, series.start)
     for (is_count, chosen, _), members in groups.items():
-        rows += _judge(series, positions, first_usable, is_count, chosen, members, last_day)
-    table = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))
-    table = table.sort_values(["metric", "segment", "date", "scheme", "status"], kind="stable", ignore_index=True)
-    for column in ("date", "first_bad_on", "recovered_on"):
-        table[column] = pd.to_datetime(table[column], unit="D").astype("datetime64[s]")
-    for column in ("z", "expected", "observed", "size", "size_low", "size_high", "n"):
-        table[column] = table[column].astype(np.float64)
-    return table
+        yield _Group(_panel(series, positions, first_usable, is_count, members), chosen, members)
 
 
 def _series(frame: pd.DataFrame) -> _Series:
@@ -191,28 +233,26 @@ def _phase_starts(series: _Series, phases: pd.DataFrame | None) -> list[list[int
     return [sorted(set(each)) for each in found]
 
 
-def _judge(
-    series: _Series,
-    positions: Ints,
-    first_usable: Ints,
-    is_count: bool,
-    options: CusumOptions,
-    members: list[tuple[int, int, int, bool]],
-    last_day: int,
-) -> list[dict[str, object]]:
+def _panel(
+    series: _Series, positions: Ints, first_usable: Ints, is_count: bool, members: list[tuple[int, int, int, bool]]
+) -> Panel:
     length = np.array([end - begin for _, begin, end, _ in members], dtype=np.int64)
-    width = int(length.max())
-    column = np.arange(width)
+    column = np.arange(int(length.max()))
     own = column < length[:, None]
     begin = np.array([first_usable[i] + begin for i, begin, _, _ in members], dtype=np.int64)
     at = np.where(own, begin[:, None] + column, 0)
     at = positions[at] if len(positions) else at
-    panel = Panel(
+    return Panel(
         numerator=np.where(own, series.numerator[at], 0.0),
         denominator=None if is_count else np.where(own, series.denominator[at], 1.0),
         day=np.where(own, series.day[at], 0),
         length=length,
     )
+
+
+def _judge(series: _Series, group: _Group, last_day: int) -> list[dict[str, object]]:
+    panel, options, members = group.panel, group.options, group.members
+    length = panel.length
     result = scan(panel, options)
     rows: list[dict[str, object]] = []
     has_alarm, is_open = np.zeros(len(members), dtype=bool), np.zeros(len(members), dtype=bool)

@@ -5,6 +5,7 @@
 {%- set metrics = {
     "click_id_capture": ("ad_visits_with_click_id", "ad_visits"),
     "utm_completeness": ("tagged_visits_complete", "tagged_visits"),
+    "ad_visit_tagging": ("ad_visits_complete", "ad_visits"),
     "utm_taxonomy": ("tagged_visits_classified", "tagged_visits"),
     "cookie_user_coverage": ("devices_with_user", "devices"),
     "authenticated_visits": ("authenticated_visits", "visits"),
@@ -60,6 +61,7 @@ with
                 {
                     "ad_visits": "count(platform)",
                     "ad_visits_with_click_id": "count(case when platform is not null then click_id end)",
+                    "ad_visits_complete": "sum(case when platform is not null and is_complete then 1 else 0 end)",
                     "tagged_visits": "sum(case when is_tagged then 1 else 0 end)",
                     "tagged_visits_complete": "sum(case when is_complete then 1 else 0 end)",
                     "tagged_visits_classified": "sum(case when is_tagged and channel <> 'Unassigned' then 1 else 0 end)",
