@@ -29,6 +29,9 @@ DENSE_STATES = 100
 # With one state a channel (order 1) every effect comes straight from the inverse, which is worth far larger matrices:
 # 501 states 0.05 s against 5.5 s for 500 factorisations.
 DENSE_STATES_ORDER_1 = 4000
+# Past it, all removals are iterated together: 967 states .06 against .19 s, 4,256 .17 against 1.2 s.
+ITERATED_STATES = 500
+MAX_WALK = 2000
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,9 @@ def removal_effects(chain: Chain, channels: int) -> tuple[Floats, Floats]:
     """
     if chain.states <= (DENSE_STATES_ORDER_1 if chain.order == 1 else DENSE_STATES):
         return _effects_by_block(chain, channels)
-    return _effects_by_solve(chain, channels)
+    # Factors of a large chain fill in: 2,551 states of 50 channels took over 100 s, the iteration 1.4.
+    found = _effects_by_iteration(chain, channels) if chain.states > ITERATED_STATES else None
+    return _effects_by_solve(chain, channels) if found is None else found
 
 
 def _ratio(lost: Floats, start: Floats) -> Floats:
@@ -182,6 +187,34 @@ def _effects_by_solve(chain: Chain, channels: int) -> tuple[Floats, Floats]:
             reduced = splu(generator[np.ix_(keep, keep)].tocsc()).solve(payoffs[keep])
             lost[channel] = start - reduced[0]
     return start, _ratio(lost, np.broadcast_to(start, lost.shape))
+
+
+def _effects_by_iteration(chain: Chain, channels: int) -> tuple[Floats, Floats] | None:
+    """All removals at once by h ← Q h + payoffs, from zero: the sum over walks by length, which grows to h from below.
+
+    It ends when the walks still to come weigh less than rounding does; None where walks are too long for that.
+    """
+    walks = sp.identity(chain.states, format="csr") - chain.generator.tocsr()
+    payoffs = chain.payoffs
+    removed = np.concatenate([np.arange(channels), [-2]])
+    alive = chain.last_channel[:, None] != removed[None, :]
+    start = np.zeros((len(removed), 2))
+    for value in range(2):
+        first = payoffs[:, value, None] * alive
+        total, change = first.copy(), float(np.abs(first).max(initial=0.0))
+        for _ in range(MAX_WALK):
+            if change == 0.0:
+                break
+            following = (walks @ total + payoffs[:, value, None]) * alive
+            step = float(np.abs(following - total).max())
+            ratio, total, change = step / change, following, step
+            if ratio < 1.0 and step * ratio / (1.0 - ratio) <= 1e-14 * np.abs(total).max():
+                break
+        else:
+            return None
+        start[:, value] = total[0]
+    lost = start[-1] - start[:-1]
+    return start[-1], _ratio(lost, np.broadcast_to(start[-1], lost.shape))
 
 
 def markov(paths: Paths, order: int = 1) -> MarkovResult:

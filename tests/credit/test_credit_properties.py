@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attribution_platform.credit import markov as markov_module
 from attribution_platform.credit import shapley as shapley_module
 from attribution_platform.credit.markov import build_chain, markov
 from attribution_platform.credit.order import choose_order
@@ -118,6 +119,16 @@ def test_markov_equals_explicit_removal(journeys, order):
     found = markov(paths, order)
     assert found.conversion_probability == pytest.approx(chance, abs=1e-10)
     assert found.removal_effects.tolist() == pytest.approx([effects[c] for c in paths.channels], abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows, st.integers(1, 4))
+def test_iterated_removal_equals_explicit_removal(journeys, order):
+    paths = to_paths(journeys)
+    chance, effects, _ = explicit_removal(paths, order)
+    start, found = markov_module._effects_by_iteration(build_chain(paths, order), len(paths.channels))
+    assert start[0] == pytest.approx(chance, abs=1e-10)
+    assert found[:, 0].tolist() == pytest.approx([effects[c] for c in paths.channels], abs=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
