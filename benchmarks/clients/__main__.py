@@ -51,6 +51,7 @@ CLIENTS = (
     Client("mailchimp-marketing==3.0.80", "mailchimp.py", "mailchimp"),
     Client("klaviyo-api==24.0.0", "klaviyo.py", "klaviyo"),
     Client("hubspot-api-client==12.0.0", "hubspot.py", "hubspot"),
+    Client("mixpanel-utils==2.2.7", "mixpanel.py", "mixpanel"),
 )
 
 
@@ -79,6 +80,9 @@ def held(world: World, vendor: str) -> dict[str, Any]:
     if vendor == "klaviyo":
         mine = world.email_campaigns[world.email_campaigns["vendor"] == "mailchimp"]
         return {"campaigns": len(mine)}
+    if vendor == "mixpanel":
+        events = world.events[world.events["event_name"] != "session_start"]
+        return {"events": len(events), "profiles": events["user_id"].nunique()}
     if vendor == "hubspot":
         contacts, deals = world.contacts, world.deals
         return {

@@ -193,7 +193,8 @@ def create_app(world: World, faults: Faults) -> Starlette:
         return Response(text, media_type="text/plain")
 
     async def engage(request: Request) -> Response:
-        form = await form_of(request)
+        # Older clients put into the address what newer ones post.
+        form = {**request.query_params, **await form_of(request)}
         page, session = int(form.get("page", 0)), f"{1_780_000_000}-{sandbox_secret('session', 6)}"
         if page and form.get("session_id") != session:
             return _refusal(400, "request for page in uncached query for params")
