@@ -8,7 +8,9 @@ import csv
 import io
 import logging
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -188,12 +190,11 @@ def report_rows(
     address = _finished_report(session, config, report, days)
     if address is None:
         return
-    for row in session.download(address, lambda content: read_report(content, tuple(report.columns), days.account)):
-        yield {**row, "account_id": days.account} | {
-            ours: None if row[theirs] in ABSENT else row[theirs]
-            for theirs, ours in report.columns.items()
-            if ours != "account_id"
-        }
+    file = session.download(address, lambda content: read_report(content, tuple(report.columns), days.account))
+    wanted = [(theirs, ours) for theirs, ours in report.columns.items() if ours != "account_id"]
+    for row in file.rows():
+        values = {ours: None if row[theirs] in ABSENT else row[theirs] for theirs, ours in wanted}
+        yield values | {"account_id": days.account, "time_zone": row["time_zone"]}
 
 
 def _finished_report(
@@ -247,44 +248,71 @@ def _day(day: date) -> dict[str, int]:
     return {"Year": day.year, "Month": day.month, "Day": day.day}
 
 
-def read_report(content: bytes, columns: Sequence[str], account: str) -> list[dict[str, str]]:
-    """Rows of a zipped report by Microsoft's column names, with the header's time zone as `time_zone`.
+@dataclass(frozen=True)
+class ReportFile:
+    """A downloaded report that was found whole. It is kept zipped: a million rows are 8 MB so, and a gigabyte as objects."""
+
+    content: bytes
+    names: tuple[str, ...]
+    facts: Mapping[str, str]
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Rows by Microsoft's column names, with the header's time zone as `time_zone`."""
+        with _lines(self.content) as lines:
+            _begin(lines)
+            for values in lines:
+                if len(values) == len(self.names) > 1:
+                    yield {**dict(zip(self.names, values, strict=True)), "time_zone": self.facts.get("Time Zone", "")}
+
+
+@contextmanager
+def _lines(content: bytes) -> Iterator[Iterator[list[str]]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        (name,) = archive.namelist()
+        with archive.open(name) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            yield csv.reader(text)
+
+
+def _begin(lines: Iterator[list[str]]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Read up to the table: its column names, and the facts above it.
 
     Raises:
-        ValueError: not a whole file: no zip, no table in it, or another number of rows than it states.
+        ValueError: there is no table.
+    """
+    facts: dict[str, str] = {}
+    for line in lines:
+        if "TimePeriod" in line:
+            return tuple(line), facts
+        label, _, value = (line[0] if line else "").partition(": ")
+        facts[label] = value.strip()
+    raise ValueError("no table")
+
+
+def read_report(content: bytes, columns: Sequence[str], account: str) -> ReportFile:
+    """A zipped report, read through once to see that it is whole.
+
+    Raises:
+        ValueError: it is not: no zip, no table in it, or another number of rows than it states.
         VendorError: a column that was asked for is not in it.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            (name,) = archive.namelist()
-            lines = csv.reader(io.StringIO(archive.read(name).decode("utf-8-sig"), newline=""))
-            facts: dict[str, str] = {}
-            for line in lines:
-                if "TimePeriod" in line:
-                    break
-                label, _, value = (line[0] if line else "").partition(": ")
-                facts[label] = value.strip()
-            else:
-                raise ValueError("no table")
-            lacking = [column for column in columns if column not in line]
-            if lacking:
-                raise VendorError(
-                    f"{NAME}: the report for account {account} lacks the columns {', '.join(lacking)}; its format "
-                    "changed. Nothing of this source was written."
-                )
-            rows = [dict(zip(line, values, strict=True)) for values in lines if len(values) == len(line) > 1]
-    except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, csv.Error) as error:
+        with _lines(content) as lines:
+            names, facts = _begin(lines)
+            count = sum(len(values) == len(names) > 1 for values in lines)
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(str(error)) from None
-    if facts.get("Rows", "").isdigit() and int(facts["Rows"]) != len(rows):
+    lacking = [column for column in columns if column not in names]
+    if lacking:
+        raise VendorError(
+            f"{NAME}: the report for account {account} lacks the columns {', '.join(lacking)}; its format changed. "
+            "Nothing of this source was written."
+        )
+    if facts.get("Rows", "").isdigit() and int(facts["Rows"]) != count:
         raise ValueError("another number of rows than stated")
     if facts.get("Potential Incomplete Data", "").lower() == "true":
-        LOG.info(
-            "%s %s: complete up to %s; later days are pulled again",
-            NAME,
-            account,
-            facts.get("Last Completed Available Day"),
-        )
-    return [{**row, "time_zone": facts.get("Time Zone", "")} for row in rows]
+        completed = facts.get("Last Completed Available Day")
+        LOG.info("%s %s: complete up to %s; later days are pulled again", NAME, account, completed)
+    return ReportFile(content, names, facts)
 
 
 def probe(config: MicrosoftAdsConfig) -> Iterator[Finding]:

@@ -1,0 +1,154 @@
+"""Source by source against the sandbox: rows extracted beside rows the world holds, requests made, client that read it.
+
+    python -m benchmarks.source_table [--people 300] [--days 30] [--write]
+
+The world's rows are counted from its frames, never from a vendor's answer; a table that is an aggregate of the vendor's own is
+held to its sums in tests/extraction. The second run of each source must change no row.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.clients.__main__ import CLIENTS
+from benchmarks.page import PAGE, replace_section
+from dlt_pipelines import http
+from dlt_pipelines.config import BackendConfig, FilesConfig, SourceConfig
+from dlt_pipelines.registry import SOURCES
+from dlt_pipelines.sandbox.server import MOUNTED, SandboxServer
+from dlt_pipelines.sandbox.vendors.ga4_export import write_export
+from dlt_pipelines.sandbox.world import World, WorldConfig, build_world
+from dlt_pipelines.sandbox.world_platforms import PLATFORMS
+from tests.extraction.fault_matrix import case_of
+from tests.extraction.harness import Loader, make_window
+
+SUMS = ["cost_micros", "clicks", "impressions", "conversions"]
+
+
+def _ad_days(platform: str, *grain: str) -> Callable[[World], int]:
+    def count(world: World) -> int:
+        days = world.ad_days[world.ad_days["platform"] == platform]
+        sums = days.groupby(["date", *grain])[SUMS].sum()
+        return int((sums != 0).any(axis=1).sum())
+
+    return count
+
+
+def _mail(vendor: str) -> Callable[[World], int]:
+    return lambda world: int((world.email_campaigns["vendor"] == vendor).sum())
+
+
+def _frame(name: str) -> Callable[[World], int]:
+    return lambda world: len(getattr(world, name))
+
+
+def _clicks(platform: str, kind: str) -> Callable[[World], int]:
+    return lambda world: int(
+        (world.ad_clicks["platform"].eq(platform) & world.ad_clicks["click_id_type"].eq(kind)).sum()
+    )
+
+
+HELD: Mapping[str, Callable[[World], int]] = {
+    "ga4.events": lambda world: len(world.events.drop_duplicates("event_id")),
+    "google_ads.campaign_daily": _ad_days("google_ads", "campaign_id"),
+    "google_ads.click_view": _clicks("google_ads", "gclid"),
+    "meta_ads.ad_daily": _ad_days("meta_ads", "ad_id"),
+    "microsoft_ads.campaign_daily": _ad_days("microsoft_ads", "campaign_id"),
+    "microsoft_ads.clicks": _clicks("microsoft_ads", "msclkid"),
+    "linkedin_ads.campaign_daily": _ad_days("linkedin_ads", "campaign_id"),
+    "reddit_ads.campaign_daily": _ad_days("reddit_ads", "campaign_id"),
+    "tiktok_ads.ad_daily": _ad_days("tiktok_ads", "ad_id"),
+    "mailchimp.campaigns": _mail("mailchimp"),
+    "klaviyo.campaigns": _mail("mailchimp"),
+    "hubspot.contacts": _frame("contacts"),
+    "hubspot.deals": _frame("deals"),
+    "hubspot.deal_stages": _frame("deal_stages"),
+    "salesforce.opportunities": _frame("deals"),
+    "backend.users": _frame("users"),
+    "backend.device_fingerprints": _frame("device_fingerprints"),
+    "backend.requests": _frame("requests"),
+    "backend.subscriptions": _frame("subscriptions"),
+    "backend.organisations": _frame("organisations"),
+    "files.events": lambda world: len(world.events.drop_duplicates("event_id")),
+    "files.contacts": lambda world: int((~world.contacts["archived"].astype(bool)).sum()),
+}
+READERS = {client.vendor: client.requirement.partition("==")[0] for client in CLIENTS}
+
+
+def configs(world: World, server: SandboxServer, folder: Path) -> dict[str, SourceConfig]:
+    """Settings of every source that the sandbox can stand in for."""
+    write_export(world, folder / "export", dialect="extract")
+    world.to_backend(f"sqlite:///{folder}/backend.sqlite")
+    world.to_files(folder / "inbox")
+    os.environ |= {**server.credentials(), "BACKEND_DATABASE_URL": f"sqlite:///{folder}/backend.sqlite"}
+    found: dict[str, Any] = {name: case_of(name).config(server, folder / "tokens") for name in MOUNTED}
+    found["ga4"] = found["ga4"].model_copy(update={"export_path": folder / "export"})
+    found["google_ads"] = found["google_ads"].model_copy(update={"click_days_back": 90})
+    found["backend"] = BackendConfig(enabled=True)
+    found["files"] = FilesConfig(enabled=True, path=folder / "inbox")
+    # The matrix reads in tiny pages to have several; here each vendor's own size counts requests as they would be.
+    for name, config in found.items():
+        default = type(config).model_fields.get("page_size")
+        if default is not None:
+            found[name] = config.model_copy(update={"page_size": default.default})
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=300)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE}")
+    chosen = parser.parse_args()
+    http.sleep = lambda seconds: None
+    world = build_world(WorldConfig(people=chosen.people, days=chosen.days, platforms=tuple(PLATFORMS)))
+    start = pd.Timestamp(world.config.start_on).date()
+    window = make_window(start, start + timedelta(days=chosen.days), refresh=True)
+    lines = [
+        f"A world of {chosen.people} people and {chosen.days} days. “aggregate”: the vendor's own sums, held to the world's "
+        "in the tests.",
+        "",
+        "| source | resource | rows extracted | rows the world holds | requests | second run changes | official client |",
+        "|---|---|--:|--:|--:|--:|---|",
+    ]
+    unequal = 0
+    with SandboxServer(world) as server, tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        for name, config in configs(world, server, folder).items():
+            spec, loader = SOURCES[name], Loader(folder / "state")
+            before = len(server.requests)
+            rows = loader.load(spec, config, window).rows
+            requests = len(server.requests) - before
+            first = loader.stored(name)
+            loader.load(spec, config, window)
+            second = loader.stored(name)
+            for resource in spec.resources:
+                table = resource.name
+                held = HELD.get(f"{name}.{table}")
+                expected = held(world) if held else None
+                stored = len(first.get(table, []))
+                unequal += expected is not None and expected != stored
+                changed = len(set(map(repr, first.get(table, []))) ^ set(map(repr, second.get(table, []))))
+                unequal += changed
+                shown = (
+                    "aggregate" if expected is None else f"{expected}" + ("" if expected == stored else " (differs)")
+                )
+                reader = READERS.get(name, "") if resource is spec.resources[0] else ""
+                made = str(requests) if resource is spec.resources[0] else ""
+                line = f"| {name} | {table} | {stored} | {shown} | {made} | {changed} | {reader} |"
+                print(line, rows.get(table), flush=True)
+                lines.append(line)
+    if chosen.write:
+        replace_section("source table", "\n".join(lines))
+    return 1 if unequal else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
