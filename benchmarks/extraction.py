@@ -10,6 +10,7 @@ events a second a core. Each part runs twice, the second time over rows that are
 import argparse
 import json
 import multiprocessing
+import os
 import resource
 import shutil
 import sys
@@ -68,7 +69,7 @@ def make_report(rows: int) -> bytes:
     for day in range(DAYS):
         on = START + timedelta(days=day)
         for campaign in range(campaigns):
-            values = (on, 1, 410_000_000 + campaign, f"campaign {campaign}", "Search", "EUR")
+            values: tuple[object, ...] = (on, 1, 410_000_000 + campaign, f"campaign {campaign}", "Search", "EUR")
             values += (campaign % 997, campaign % 31, f"{campaign % 113}.{day:02d}", "", "0.00")
             lines.append(",".join(f'"{value}"' for value in values))
     return zipped("\r\n".join([*lines, "", '"©2026 Microsoft Corporation. All rights reserved. "', ""]))
@@ -81,7 +82,7 @@ def serve(path: str, ready: Any) -> None:
     class Vendor(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            address = f"http://127.0.0.1:{self.server.server_address[1]}/file.zip"
+            address = f"http://{self.headers['Host']}/file.zip"
             answers = {
                 "/token": {"access_token": "t", "expires_in": 3600},
                 "/Reporting/v13/GenerateReport/Submit": {"ReportRequestId": "1"},
@@ -152,8 +153,6 @@ def main() -> int:
     parser.add_argument("--ad-rows", type=int, default=1_000_000)
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE}")
     chosen = parser.parse_args()
-    import os
-
     secrets = ("DEVELOPER_TOKEN", "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN")
     os.environ |= {f"MICROSOFT_ADS_{name}": "a-secret" for name in secrets}
     lines = [

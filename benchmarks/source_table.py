@@ -23,6 +23,7 @@ from dlt_pipelines import http
 from dlt_pipelines.config import BackendConfig, FilesConfig, SourceConfig
 from dlt_pipelines.registry import SOURCES
 from dlt_pipelines.sandbox.server import MOUNTED, SandboxServer
+from dlt_pipelines.sandbox.vendors.common import share_of
 from dlt_pipelines.sandbox.vendors.ga4_export import write_export
 from dlt_pipelines.sandbox.world import World, WorldConfig, build_world
 from dlt_pipelines.sandbox.world_platforms import PLATFORMS
@@ -39,6 +40,14 @@ def _ad_days(platform: str, *grain: str) -> Callable[[World], int]:
         return int((sums != 0).any(axis=1).sum())
 
     return count
+
+
+def _x_days(world: World) -> int:
+    """X splits a campaign's days by placement; the sandbox places each ad by its id."""
+    placed = world.ad_days["ad_id"].map(lambda ad: share_of(str(ad), 2))
+    days = world.ad_days.assign(placement=placed)
+    sums = days[days["platform"] == "x_ads"].groupby(["date", "campaign_id", "placement"])[SUMS].sum()
+    return int((sums != 0).any(axis=1).sum())
 
 
 def _mail(vendor: str) -> Callable[[World], int]:
@@ -64,6 +73,7 @@ HELD: Mapping[str, Callable[[World], int]] = {
     "microsoft_ads.clicks": _clicks("microsoft_ads", "msclkid"),
     "linkedin_ads.campaign_daily": _ad_days("linkedin_ads", "campaign_id"),
     "reddit_ads.campaign_daily": _ad_days("reddit_ads", "campaign_id"),
+    "x_ads.campaign_daily": _x_days,
     "tiktok_ads.ad_daily": _ad_days("tiktok_ads", "ad_id"),
     "mailchimp.campaigns": _mail("mailchimp"),
     "klaviyo.campaigns": _mail("mailchimp"),

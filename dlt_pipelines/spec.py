@@ -140,4 +140,7 @@ class SourceSpec:
         try:
             return list(self.probe(config))
         except Exception as error:  # a doctor that crashes helps nobody
-            return [Finding("error", self.name, str(error), "Fix what the message names, then run the doctor again.")]
+            said = str(error).removeprefix(f"{self.name}: ")
+            return [
+                Finding("error", self.name, said, f"Credentials it reads: {', '.join(self.secret_names) or 'none'}.")
+            ]

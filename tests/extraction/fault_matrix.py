@@ -6,6 +6,7 @@ really showed other figures meanwhile, the next clean run puts the tables right.
 with the sandbox's settings, and any right outcome is good; which field to spoil is then found by trying.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from dlt_pipelines import http
 from dlt_pipelines.config import SourceConfig
 from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.registry import SOURCES
-from dlt_pipelines.sandbox.server import SandboxServer
+from dlt_pipelines.sandbox.server import MOUNTED, SandboxServer
 from dlt_pipelines.sandbox.vendors import google_ads, mixpanel
 from dlt_pipelines.sandbox.world import WorldConfig, build_world
 from dlt_pipelines.sandbox.world_platforms import PLATFORMS
@@ -96,7 +97,8 @@ class Case:
     Attributes:
         config: settings to read the sandbox with, given the server and a folder of one's own.
         flipped, withdrawn: a field of the wire whose type changes, or that vanishes.
-        differs: outcome by fault, where it is not the usual one; a pair adds options of the switch.
+        differs: outcome by fault, where it is not the usual one; a pair adds options of the switch, `config` among
+            them: settings that this cell is read with.
 
     Empty `flipped` and `withdrawn` are found by trying names of the raw columns as the wire may spell them.
     """
@@ -179,7 +181,7 @@ CASES: Final[Mapping[str, Case]] = {
         lambda server, folder: settings("meta_ads", server, account_ids=("1001",), page_size=60, sync_days=30),
         flipped="spend",
         withdrawn="inline_link_clicks",
-        differs=STATIC_TOKEN,
+        differs={**STATIC_TOKEN, "failed job": ("recovered", {"config": {"sync_days": 0}})},
     ),
     "microsoft_ads": Case(
         lambda server, folder: settings(
@@ -209,7 +211,7 @@ CASES: Final[Mapping[str, Case]] = {
         lambda server, folder: settings("x_ads", server, account_ids=("18ce5sandbx",), page_size=1, sync_days=14),
         flipped="timezone",
         withdrawn="billed_charge_local_micro",
-        differs=STATIC_TOKEN,
+        differs={**STATIC_TOKEN, "failed job": ("recovered", {"config": {"sync_days": 0}})},
     ),
     "tiktok_ads": Case(
         lambda server, folder: settings(
@@ -232,7 +234,7 @@ CASES: Final[Mapping[str, Case]] = {
         differs={**STATIC_TOKEN, **UPSERTED},
     ),
     "hubspot": Case(
-        lambda server, folder: settings("hubspot", server, page_size=3),
+        lambda server, folder: settings("hubspot", server, page_size=1),
         flipped="displayOrder",
         withdrawn="dealstage",
         differs={
@@ -277,8 +279,14 @@ CASES: Final[Mapping[str, Case]] = {
 
 
 def case_of(source: str) -> Case:
-    """A vendor's case; one that has none is read with the sandbox's own settings."""
-    return CASES.get(source) or Case(lambda server, folder: settings(source, server))
+    """A vendor's case; one that has none is read with its sandbox module's `SETTINGS`, in pages of five where it has pages."""
+    return CASES.get(source) or Case(lambda server, folder: settings(source, server, **_own_settings(source)))
+
+
+def _own_settings(source: str) -> dict[str, Any]:
+    known = dict(getattr(sys.modules[MOUNTED[source].__module__], "SETTINGS", {}))
+    pages = {"page_size": 5} if "page_size" in SOURCES[source].config_model.model_fields else {}
+    return pages | known
 
 
 def wire_names(spec: SourceSpec, kinds: Collection[str]) -> Iterator[str]:
@@ -367,12 +375,13 @@ class Bench:
 
     def _cell(self, name: str, options: dict[str, Any]) -> Cell:
         vendor, faults = self.spec.name, self.server.faults
+        config = self.config.model_copy(update=options.pop("config", {}))
         self.pauses.clear()
         self.server.requests.clear()
         fault = faults.switch(options.pop("vendor", vendor), FAULTS[name].kind, **options)
         cell = Cell("recovered")
         try:
-            self.loader.load(self.spec, self.config, WINDOW)
+            self.loader.load(self.spec, config, WINDOW)
         except ExtractionFailed as failure:
             cell = Cell("failed", str(failure))
         finally:
