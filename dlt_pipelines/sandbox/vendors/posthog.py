@@ -44,8 +44,6 @@ from dlt_pipelines.sandbox.vendors.web_facts import (
 VENDOR = "posthog"
 KEY = f"phx_{sandbox_secret('posthog', 43)}"
 PROJECT = "4712"
-# What a source needs besides the address to read this sandbox.
-SETTINGS = {"project_id": PROJECT}
 LATE_DAYS = 1
 DEFAULT_LIMIT, MOST_ROWS = 100, 50_000
 EVENT_NAMES = {"page_view": "$pageview"}
