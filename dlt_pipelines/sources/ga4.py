@@ -98,7 +98,13 @@ def _report(session: VendorSession, config: Ga4Config, days: "DayRange") -> Iter
             },
         )
         metadata.update(reply.get("metadata") or {})
-        return reply.get("rows", []), int(reply.get("rowCount", 0))
+        total = reply.get("rowCount", 0)
+        if not isinstance(total, int):
+            raise ContractViolation(
+                f"{NAME}.traffic_daily: rowCount is a number, but the vendor sent {type(total).__name__}. "
+                "Nothing of this source was written; its format changed."
+            )
+        return reply.get("rows", []), total
 
     rows = read_by_offset(f"{NAME} property {config.property_id}", fetch, config.page_size, _dimension_values)
     shared = {
