@@ -94,6 +94,38 @@ def lab_chart(scores: pd.DataFrame) -> alt.VConcatChart:
     return alt.vconcat(*parts).resolve_scale(color="independent")
 
 
+def identity_accuracy_chart(accuracy: pd.DataFrame) -> alt.LayerChart:
+    """Accuracy by tier on held-out logins with its interval.
+
+    Args:
+        accuracy: rows of identity.identity_quality: match_tier, value, ci_low, ci_high, n.
+    """
+    base = alt.Chart(accuracy).encode(y=alt.Y("match_tier:N", title=None, sort=None))
+    bars = base.mark_rule().encode(
+        x=alt.X("ci_low:Q", title="share right", scale=alt.Scale(zero=False)), x2="ci_high:Q"
+    )
+    points = base.mark_point(filled=True, size=70).encode(x="value:Q")
+    counts = base.mark_text(align="left", dx=8, dy=-8).encode(x="value:Q", text=alt.Text("n:Q", format=",d"))
+    return (bars + points + counts).properties(width=WIDTH, height=ROW_HEIGHT * (1 + len(accuracy)))
+
+
+def identity_tiers_chart(tiers: pd.DataFrame) -> alt.Chart:
+    """Share of devices decided by each tier.
+
+    Args:
+        tiers: rows of identity.identity_quality with measure `tier_share`: match_tier, value.
+    """
+    return (
+        alt.Chart(tiers)
+        .mark_bar()
+        .encode(
+            y=alt.Y("match_tier:N", title=None, sort="-x"),
+            x=alt.X("value:Q", title="share of devices", axis=alt.Axis(format="%")),
+        )
+        .properties(width=WIDTH, height=ROW_HEIGHT * (1 + len(tiers)))
+    )
+
+
 def as_markdown(chart: Any, alternative: str) -> str:
     """A chart as an image inside Markdown, for Dagster's metadata."""
     import vl_convert

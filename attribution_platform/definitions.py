@@ -17,6 +17,7 @@ from attribution_platform.assets.enrichment import build_enrichment_assets  # no
 from attribution_platform.assets.lift import build_lift_assets  # noqa: E402
 from attribution_platform.assets.monitoring import build_monitoring_assets  # noqa: E402
 from attribution_platform.assets.scoring import build_scoring_assets  # noqa: E402
+from attribution_platform.assets.identity import build_identity_assets  # noqa: E402
 from attribution_platform.assets.serving import build_serving_assets  # noqa: E402
 from attribution_platform.ingestion import build_ingestion  # noqa: E402
 from attribution_platform.jobs import REBUILD, build_jobs  # noqa: E402
@@ -45,6 +46,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             *build_ingestion(chosen),
             *build_dbt_assets(chosen),
             *build_enrichment_assets(),
+            *build_identity_assets(),
             *build_credit_assets(chosen),
             *build_monitoring_assets(chosen),
             *build_scoring_assets(chosen),

@@ -11,6 +11,7 @@ RAW_PREFIX = "raw_"
 # Warehouse schemas written by Python assets.
 ENRICHMENT = "enrichment"
 CREDIT = "credit"
+IDENTITY = "identity"
 ALERTS = "alerts"
 MONITORING = "monitoring"
 SERVING = "serving"

@@ -52,6 +52,10 @@ class Warehouse(Protocol):
         """Add rows to a table in one transaction, making it if need be: for what must never be overwritten."""
         ...
 
+    def replace_from_query(self, schema: str, table: str, sql: str) -> None:
+        """Write a whole table from a statement, in the warehouse: no row leaves it."""
+        ...
+
     def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:
         """Some rows of a table, raw ones included; None when the table does not exist yet."""
         ...
@@ -159,6 +163,11 @@ class DuckDBWarehouse(dg.ConfigurableResource):
             except duckdb.Error:
                 connection.execute("rollback")
                 raise
+
+    def replace_from_query(self, schema: str, table: str, sql: str) -> None:
+        with self.connection() as connection:
+            connection.execute(f"create schema if not exists {_identifier(schema)}")
+            connection.execute(f"create or replace table {schema}.{_identifier(table)} as {sql}")
 
     def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:
         return self._from_table(schema, table, f"{_selection(schema, table, columns)} limit {int(limit)}")
@@ -299,6 +308,12 @@ class SnowflakeWarehouse(dg.ConfigurableResource):
             for statement in then:
                 cursor.execute(statement)
             cursor.execute(f"drop table {schema}.{table}__new")
+
+    def replace_from_query(self, schema: str, table: str, sql: str) -> None:
+        with self.connection() as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"create schema if not exists {_identifier(schema)}")
+            cursor.execute(f"create or replace table {schema}.{_identifier(table)} as {sql}")
 
     def sample(self, schema: str, table: str, columns: Sequence[str], limit: int) -> pd.DataFrame | None:
         if not self._exists(schema, table):

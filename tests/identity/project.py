@@ -23,8 +23,9 @@ UPSTREAM: Mapping[str, str] = {
     "customer_source varchar, created_at timestamp, updated_at timestamp",
     "stg_files__contacts": "contact_id varchar, user_id varchar, email_hash varchar, customer_source varchar, "
     "created_at timestamp",
-    "stg_hubspot__contacts": "contact_id varchar, user_id varchar, email_hash varchar, gclid varchar, "
-    "organisation_id varchar, customer_source varchar, is_archived boolean, created_at timestamp, updated_at timestamp",
+    "int_crm__contacts": "source varchar, contact_id varchar, user_id varchar, email_hash varchar, gclid varchar, "
+    "organisation_id varchar, customer_source varchar, is_primary_crm boolean, is_archived boolean, created_at timestamp, "
+    "updated_at timestamp",
     "identity_overrides": "action varchar, identifier_type varchar, identifier varchar, target_type varchar, "
     "target varchar, reason varchar",
     "int_identity__vendor_merges": "source varchar, device_id varchar, user_id varchar, merged_at timestamp",

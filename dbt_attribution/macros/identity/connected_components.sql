@@ -5,19 +5,42 @@
     `component_open_edges` the edges between components not yet merged, empty once the rounds sufficed.
 
     A round hooks every node to its smallest neighbour, jumps one pointer, and keeps only the edges between different
-    representatives (as Splink does). Nodes are ranked by the md5 of their name: with names in order a chain of n nodes
-    would lose two nodes a round, in hashed order it shrinks about threefold. Unrolled, because a recursive CTE on
-    Snowflake knows neither UNION nor USING KEY. The label is the smallest md5 of the component. -#}
+    representatives (as Splink does). Nodes are numbered in the order of the md5 of their name: with names in order a chain of
+    n nodes would lose two nodes a round, in hashed order it shrinks about threefold; and numbers take a quarter of the room
+    of digests. Unrolled, because a recursive CTE on Snowflake knows neither UNION nor USING KEY. The label is the smallest md5
+    of the component.
+
+    DuckDB would otherwise write a step out anew for each of its uses, and their number doubles every round. -#}
 {% macro connected_components(edges, rounds=8) -%}
-    component_edges_0 as (
+    {%- set once = "" if target.type == "snowflake" else "materialized" -%}
+    component_nodes as {{ once }} (
+        select node, md5(node) as digest, row_number() over (order by md5(node)) as node_number
+        from
+            (
+                select left_node as node
+                from {{ edges }}
+                where left_node <> right_node
+                union
+                select right_node as node
+                from {{ edges }}
+                where left_node <> right_node
+            ) as joined_nodes
+    ),
+    component_halves as {{ once }} (
+        select nodes.node_number as left_number, edges.right_node
+        from {{ edges }} as edges
+        inner join component_nodes as nodes on edges.left_node = nodes.node
+        where edges.left_node <> edges.right_node
+    ),
+    component_edges_0 as {{ once }} (
         select distinct
-            least(md5(left_node), md5(right_node)) as low_node,
-            greatest(md5(left_node), md5(right_node)) as high_node
-        from {{ edges }}
-        where left_node <> right_node
+            least(halves.left_number, nodes.node_number) as low_node,
+            greatest(halves.left_number, nodes.node_number) as high_node
+        from component_halves as halves
+        inner join component_nodes as nodes on halves.right_node = nodes.node
     ),
     {%- for round in range(rounds) %}
-        component_hooks_{{ round }} as (
+        component_hooks_{{ round }} as {{ once }} (
             select node, least(node, min(neighbour)) as label
             from
                 (
@@ -29,42 +52,46 @@
                 ) as neighbours
             group by node
         ),
-        component_jumps_{{ round }} as (
+        component_jumps_{{ round }} as {{ once }} (
             select hooks.node, coalesce(next_hooks.label, hooks.label) as label
             from component_hooks_{{ round }} as hooks
             left join component_hooks_{{ round }} as next_hooks on hooks.label = next_hooks.node
         ),
-        component_edges_{{ round + 1 }} as (
-            select distinct
-                least(low_jumps.label, high_jumps.label) as low_node,
-                greatest(low_jumps.label, high_jumps.label) as high_node
+        -- One end at a time: in one join of three, a planner that guesses few rows crosses the two lists of
+        -- nodes first, 5 GB for a million edges.
+        component_halves_{{ round }} as {{ once }} (
+            select jumps.label as low_label, edges.high_node
             from component_edges_{{ round }} as edges
-            inner join component_jumps_{{ round }} as low_jumps on edges.low_node = low_jumps.node
-            inner join component_jumps_{{ round }} as high_jumps on edges.high_node = high_jumps.node
-            where low_jumps.label <> high_jumps.label
+            inner join component_jumps_{{ round }} as jumps on edges.low_node = jumps.node
         ),
-        component_labels_{{ round }} as (
-            {%- if loop.first %}select node, label from component_jumps_0
-            {%- else %}
-                select labels.node, coalesce(jumps.label, labels.label) as label
-                from component_labels_{{ round - 1 }} as labels
-                left join component_jumps_{{ round }} as jumps on labels.label = jumps.node
-            {%- endif %}
+        component_edges_{{ round + 1 }} as {{ once }} (
+            select distinct
+                least(halves.low_label, jumps.label) as low_node,
+                greatest(halves.low_label, jumps.label) as high_node
+            from component_halves_{{ round }} as halves
+            inner join component_jumps_{{ round }} as jumps on halves.high_node = jumps.node
+            where halves.low_label <> jumps.label
         ),
     {%- endfor %}
     component_open_edges as (select low_node, high_node from component_edges_{{ rounds }}),
+    -- What a node of one round became in the last: read backwards, so that each step touches only the nodes
+    -- that were left in its round.
+    component_roots_{{ rounds }} as (select node, label from component_jumps_{{ rounds - 1 }}),
+    {%- for round in range(rounds - 1, 0, -1) %}
+        component_roots_{{ round }} as {{ once }} (
+            select jumps.node, coalesce(roots.label, jumps.label) as label
+            from component_jumps_{{ round - 1 }} as jumps
+            left join component_roots_{{ round + 1 }} as roots on jumps.label = roots.node
+        ),
+    {%- endfor %}
+    component_names as {{ once }} (
+        select nodes.node, roots.label
+        from component_nodes as nodes
+        inner join component_roots_1 as roots on nodes.node_number = roots.node
+    ),
     component_labels as (
-        select nodes.node, labels.label
-        from
-            (
-                select left_node as node
-                from {{ edges }}
-                where left_node <> right_node
-                union
-                select right_node as node
-                from {{ edges }}
-                where left_node <> right_node
-            ) as nodes
-        inner join component_labels_{{ rounds - 1 }} as labels on md5(nodes.node) = labels.node
+        select names.node, nodes.digest as label
+        from component_names as names
+        inner join component_nodes as nodes on names.label = nodes.node_number
     )
 {%- endmacro %}
