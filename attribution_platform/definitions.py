@@ -14,10 +14,10 @@ import dagster as dg  # noqa: E402  (telemetry must be off before any library re
 from asset_checks import build_checks  # noqa: E402
 from attribution_platform.assets.credit import build_credit_assets  # noqa: E402
 from attribution_platform.assets.enrichment import build_enrichment_assets  # noqa: E402
+from attribution_platform.assets.identity import build_identity_assets  # noqa: E402
 from attribution_platform.assets.lift import build_lift_assets  # noqa: E402
 from attribution_platform.assets.monitoring import build_monitoring_assets  # noqa: E402
 from attribution_platform.assets.scoring import build_scoring_assets  # noqa: E402
-from attribution_platform.assets.identity import build_identity_assets  # noqa: E402
 from attribution_platform.assets.serving import build_serving_assets  # noqa: E402
 from attribution_platform.ingestion import build_ingestion  # noqa: E402
 from attribution_platform.jobs import REBUILD, build_jobs  # noqa: E402
