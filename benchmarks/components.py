@@ -48,7 +48,9 @@ def draw(path: Path, edges: int) -> None:
 
 def label_in_sql(edges: Path, out: Path) -> None:
     with duckdb.connect(str(out.with_suffix(".duckdb"))) as connection:
-        connection.execute(f"set threads = 2; set memory_limit = '{MEMORY_LIMIT}'; set preserve_insertion_order = false")
+        connection.execute(
+            f"set threads = 2; set memory_limit = '{MEMORY_LIMIT}'; set preserve_insertion_order = false"
+        )
         connection.execute(f"create or replace table edges as select * from '{edges}'")
         begun = time.perf_counter()
         connection.execute(
@@ -93,7 +95,9 @@ def main() -> None:
         from '{folder}/sql.parquet' as ours full join '{folder}/python.parquet' as theirs using (node)"""
     )
     print(found.df().to_string(index=False))
-    print(duckdb.sql(f"select max(n) as largest from (select count(*) n from '{folder}/sql.parquet' group by label)").df())
+    print(
+        duckdb.sql(f"select max(n) as largest from (select count(*) n from '{folder}/sql.parquet' group by label)").df()
+    )
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ def component_labels(
     Returns:
         Distinct nodes, and beside each the smallest md5 (hex) among the nodes it is connected with.
     """
-    ends = [pc.cast(pa.chunked_array([side]) if isinstance(side, list) else side, pa.string()) for side in (left, right)]
+    ends = [
+        pc.cast(pa.chunked_array([side]) if isinstance(side, list) else side, pa.string()) for side in (left, right)
+    ]
     ends = [side if isinstance(side, pa.ChunkedArray) else pa.chunked_array([side]) for side in ends]
     if len(ends[0]) != len(ends[1]):
         raise ValueError(f"{len(ends[0])} left ends of edges, but {len(ends[1])} right ones")
@@ -77,6 +79,10 @@ def components_sql(edges: str, rounds: int = 8) -> str:
 
     text = _MACRO.read_text() + "{{ connected_components(edges, rounds) }}"
     # SQL from our own file: escaping for HTML would break it.
-    return Environment(autoescape=False).from_string(text).render(  # noqa: S701
-        edges=edges, rounds=rounds, target={"type": "duckdb"}
+    return (
+        Environment(autoescape=False)
+        .from_string(text)
+        .render(  # noqa: S701
+            edges=edges, rounds=rounds, target={"type": "duckdb"}
+        )
     )

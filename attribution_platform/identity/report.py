@@ -24,7 +24,9 @@ MIN_HELD_OUT = 30
 _GROUPS = 20
 
 
-def quality_report(items: pd.DataFrame, tiers: pd.DataFrame, clusters: pd.DataFrame, churn: pd.DataFrame) -> pd.DataFrame:
+def quality_report(
+    items: pd.DataFrame, tiers: pd.DataFrame, clusters: pd.DataFrame, churn: pd.DataFrame
+) -> pd.DataFrame:
     """All figures in one frame of the columns of `COLUMN_TYPES`; `match_tier` is `all` where a figure is of no one tier.
 
     Args:

@@ -1,6 +1,9 @@
--- One in ten of the devices with one known user, as if nobody had ever logged in on them: what the weaker tiers say
--- of them, beside who it was. The same rules as int_identity__device_inferences, asked again. An address given on
--- the device still counts; that it is the user's may be known from that login alone, which flatters email_only.
+-- One in ten of the devices with one known user, as if nobody had ever logged in on them: what the weaker
+-- tiers say
+-- of them, beside who it was. The same rules as int_identity__device_inferences, asked again. An address
+-- given on
+-- the device still counts; that it is the user's may be known from that login alone, which flatters
+-- email_only.
 with
     logins as (select * from {{ ref("int_identity__device_logins") }}),
 

@@ -1,5 +1,9 @@
 {{ config(materialized="view") }}
-select resolution.identifier as user_id, resolution.canonical_user_id, identifiers.first_seen_at, identifiers.last_seen_at
+select
+    resolution.identifier as user_id,
+    resolution.canonical_user_id,
+    identifiers.first_seen_at,
+    identifiers.last_seen_at
 from {{ ref("int_identity__resolution") }} as resolution
 inner join
     {{ ref("int_identity__identifiers") }} as identifiers
