@@ -56,6 +56,7 @@ RuleModel = Literal[
 
 WebSource = Literal["ga4", "posthog", "mixpanel", "amplitude"]
 WEB_SOURCES: tuple[WebSource, ...] = get_args(WebSource)
+EventSource = Literal["ga4", "posthog", "mixpanel", "amplitude", "backend", "files"]
 CrmName = Literal["hubspot", "salesforce", "pipedrive"]
 
 
@@ -95,6 +96,10 @@ class Project(_Section):
 class Attribution(_Section):
     lookback_days: Annotated[int, Field(ge=1, le=730)] = 90
     session_timeout_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    # Source -> minutes, for a surface that wants another pause than the rest.
+    session_timeout_minutes_by_source: dict[EventSource, Annotated[int, Field(ge=1, le=1440)]] = {}
+    staleness_days: Annotated[int, Field(ge=1, le=730)] = 90
+    retention_days: Annotated[int, Field(ge=1, le=99)] = 30
     # Only so many of the last touches of a journey; unset for all of them.
     lookback_steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     half_life_days: Annotated[float, Field(gt=0, le=365)] = 7.0
@@ -449,6 +454,9 @@ class Settings(BaseSettings):
             "reporting_currency": self.project.reporting_currency,
             "own_domains": list(self.project.own_domains),
             "session_timeout_minutes": self.attribution.session_timeout_minutes,
+            "session_timeout_minutes_by_source": dict(self.attribution.session_timeout_minutes_by_source),
+            "staleness_days": self.attribution.staleness_days,
+            "retention_days": self.attribution.retention_days,
             "primary_crm": self.crm.primary or "",
             "half_life_days": self.attribution.half_life_days,
             "lookback_days": self.attribution.lookback_days,

@@ -52,21 +52,21 @@ def label_in_sql(edges: Path, out: Path) -> None:
             f"set threads = 2; set memory_limit = '{MEMORY_LIMIT}'; set preserve_insertion_order = false"
         )
         connection.execute(f"create or replace table edges as select * from '{edges}'")
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         connection.execute(
             f"copy (with {components_sql('edges')} select node, label from component_labels) to '{out}' (format parquet)"
         )
-        seconds = time.perf_counter() - begun
-    print(seconds)
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
+    print(seconds, cpu)
 
 
 def label_in_python(edges: Path, out: Path) -> None:
     table = pq.read_table(edges)
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     nodes, labels = component_labels(table["left_node"], table["right_node"])
-    seconds = time.perf_counter() - begun
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
     pq.write_table(pa.table({"node": nodes, "label": labels}), out)
-    print(seconds)
+    print(seconds, cpu)
 
 
 def main() -> None:
@@ -87,17 +87,16 @@ def main() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(done.stderr[-4000:])
-        seconds, memory = done.stdout.split()[:2]
-        print(f"{form:<8} {float(seconds):7.1f} s   peak {float(memory):,.0f} MB")
-    found = duckdb.sql(
-        f"""select count(*) as nodes, count(distinct theirs.label) as components,
-            sum((ours.label is distinct from theirs.label)::int) as different
-        from '{folder}/sql.parquet' as ours full join '{folder}/python.parquet' as theirs using (node)"""
-    )
-    print(found.df().to_string(index=False))
-    print(
-        duckdb.sql(f"select max(n) as largest from (select count(*) n from '{folder}/sql.parquet' group by label)").df()
-    )
+        seconds, cpu, memory = map(float, done.stdout.split())
+        print(f"{form:<8} {seconds:7.1f} s   {cpu:7.1f} CPU s   peak {memory:,.0f} MB")
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"""select count(*) as nodes, count(distinct theirs.label) as components,
+                sum((ours.label is distinct from theirs.label)::int) as different
+            from '{folder}/sql.parquet' as ours full join '{folder}/python.parquet' as theirs using (node)"""
+        ).fetchone()
+    assert found is not None
+    print(f"{found[0]:,} nodes, {found[1]:,} components, {found[2]:,} labels differ")
 
 
 if __name__ == "__main__":

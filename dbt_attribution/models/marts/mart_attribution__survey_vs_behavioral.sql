@@ -48,6 +48,18 @@ with
             }} as expected
         from weeks
         left join chance on weeks.week_on = chance.week_on
+    ),
+
+    -- Standard error of kappa after Cohen (1960), large samples; it says little under some thirty answers.
+    agreements as (
+        select
+            *,
+            {{ ratio("(agreement - expected)", "(1 - expected)") }} as kappa,
+            case
+                when comparable > 0 and expected < 1
+                then sqrt(agreement * (1 - agreement) / comparable) / (1 - expected)
+            end as kappa_error
+        from rates
     )
 
 select
@@ -55,9 +67,12 @@ select
     pairs.said_channel,
     pairs.seen_channel,
     pairs.responses,
-    cast(rates.total as {{ type_of("bigint") }}) as responses_of_week,
-    cast(rates.comparable as {{ type_of("bigint") }}) as comparable_of_week,
-    rates.agreement,
-    {{ ratio("(rates.agreement - rates.expected)", "(1 - rates.expected)") }} as kappa
+    cast(agreements.total as {{ type_of("bigint") }}) as responses_of_week,
+    cast(agreements.comparable as {{ type_of("bigint") }}) as comparable_of_week,
+    agreements.agreement,
+    agreements.kappa,
+    greatest(-1, agreements.kappa - 1.96 * agreements.kappa_error) as kappa_low,
+    least(1, agreements.kappa + 1.96 * agreements.kappa_error) as kappa_high,
+    case when agreements.comparable < {{ var("min_volume") }} then 'insufficient volume' else 'ok' end as status
 from pairs
-inner join rates on pairs.week_on = rates.week_on
+inner join agreements on pairs.week_on = agreements.week_on

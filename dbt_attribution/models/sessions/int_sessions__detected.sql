@@ -2,6 +2,10 @@
     for one page load in either order, and only one may carry the campaign. -#}
 {%- set entry_seconds = 5 -%}
 {%- set timeout_seconds = var("session_timeout_minutes") * 60 -%}
+{#- A phone's app or a backend may want another pause than the web; the pause before an event is judged by that event's own. -#}
+{%- set timeouts = var("session_timeout_minutes_by_source") -%}
+{%- set timeout_here = "timeout_seconds" if timeouts else timeout_seconds -%}
+{%- set timeout_next = "next_timeout_seconds" if timeouts else timeout_seconds -%}
 {%- set campaign_fields = utm_fields().keys() | list + click_id_fields() -%}
 with
     -- A page view seen by both GA4 and the backend is one visit: the backend's copy opens sessions only on
@@ -25,6 +29,15 @@ with
                 when events.event_name in ('page_view', 'screen_view', 'request') then 1 else 0
             end as page_view,
             case when coalesce({{ campaign_fields | join(", ") }}) is not null then 1 else 0 end as tagged,
+            {%- if timeouts %}
+                case
+                    events.source
+                    {%- for source, minutes in timeouts.items() %}
+                        when {{ text_or_null(source) }} then {{ minutes * 60 }}
+                    {%- endfor %}
+                    else {{ timeout_seconds }}
+                end as timeout_seconds,
+            {%- endif %}
             events.user_id
         from {{ ref("int_events__unified") }} as events
         left join analytics_devices on events.device_id = analytics_devices.device_id
@@ -49,6 +62,11 @@ with
                 rows between unbounded preceding and current row
             ) as logins_so_far,
             lag(occurred_at) over (partition by session_key order by occurred_at, event_id) as previous_at,
+            {%- if timeouts %}
+                lead(timeout_seconds) over (
+                    partition by session_key order by occurred_at, event_id
+                ) as next_timeout_seconds,
+            {%- endif %}
             lead(occurred_at) over (partition by session_key order by occurred_at, event_id) as next_at
         from stream
         where session_key is not null
@@ -60,14 +78,14 @@ with
             case
                 when previous_at is null
                 then 1
-                when {{ seconds_between("previous_at", "occurred_at") }} > {{ timeout_seconds }}
+                when {{ seconds_between("previous_at", "occurred_at") }} > {{ timeout_here }}
                 then 1
                 else 0
             end as opens,
             case
                 when next_at is null
                 then 1
-                when {{ seconds_between("occurred_at", "next_at") }} > {{ timeout_seconds }}
+                when {{ seconds_between("occurred_at", "next_at") }} > {{ timeout_next }}
                 then 1
                 else 0
             end as closes
