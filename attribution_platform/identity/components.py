@@ -77,12 +77,7 @@ def components_sql(edges: str, rounds: int = 8) -> str:
     """
     from jinja2 import Environment
 
-    text = _MACRO.read_text() + "{{ connected_components(edges, rounds) }}"
     # SQL from our own file: escaping for HTML would break it.
-    return (
-        Environment(autoescape=False)
-        .from_string(text)
-        .render(  # noqa: S701
-            edges=edges, rounds=rounds, target={"type": "duckdb"}
-        )
-    )
+    environment = Environment(autoescape=False)  # noqa: S701
+    template = environment.from_string(_MACRO.read_text() + "{{ connected_components(edges, rounds) }}")
+    return template.render(edges=edges, rounds=rounds, target={"type": "duckdb"})
