@@ -2,15 +2,20 @@
 {%- set enough_subscriptions = 100 -%}
 {%- set usual_exponent = 0.1 -%}
 {%- set days = var("retention_days") -%}
--- A signal for each of the first days of a subscription: what happened where the day has passed, what a power curve
+-- A signal for each of the first days of a subscription: what happened where the day has passed, what a
+-- power curve
 -- expects where it has not. Platforms optimise on values reported within days; renewal is months away.
 --
--- Retention falls like a power of time, S(d) = a * d^b (Fader and Hardie 2007 on why it falls ever slower); a and b by
+-- Retention falls like a power of time, S(d) = a * d^b (Fader and Hardie 2007 on why it falls ever slower);
+-- a and b by
 -- least squares of the logarithms over the days that enough subscriptions have lived through.
 with
     digits as (
         {%- for digit in range(10) %}
-            select {{ digit }} as digit {% if not loop.last %} union all {% endif %}
+            select {{ digit }} as digit
+            {% if not loop.last %}
+                union all
+            {% endif %}
         {%- endfor %}
     ),
 
@@ -27,9 +32,13 @@ with
         where subscription_id is not null and started_at is not null
     ),
 
-    -- The newest thing the source has told is what "now" means: the same rows give the same signals on any day.
+    -- The newest thing the source has told is what "now" means: the same rows give the same signals on any
+    -- day.
     clock as (
-        select max(greatest(started_at, coalesce(cancelled_at, started_at), coalesce(updated_at, started_at))) as now_at
+        select
+            max(
+                greatest(started_at, coalesce(cancelled_at, started_at), coalesce(updated_at, started_at))
+            ) as now_at
         from {{ ref("stg_backend__subscriptions") }}
     ),
 
@@ -75,8 +84,7 @@ with
             case when fitted.days >= 3 then 'fitted' else 'usual' end as curve,
             case
                 when fitted.days >= 3
-                then
-                    least(1, exp(fitted.log_level + fitted.exponent * ln(numbered_days.day_number)))
+                then least(1, exp(fitted.log_level + fitted.exponent * ln(numbered_days.day_number)))
                 else exp(-{{ usual_exponent }} * ln(numbered_days.day_number))
             end as expected_retention
         from numbered_days

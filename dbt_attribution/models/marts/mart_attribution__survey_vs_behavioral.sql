@@ -73,6 +73,8 @@ select
     agreements.kappa,
     greatest(-1, agreements.kappa - 1.96 * agreements.kappa_error) as kappa_low,
     least(1, agreements.kappa + 1.96 * agreements.kappa_error) as kappa_high,
-    case when agreements.comparable < {{ var("min_volume") }} then 'insufficient volume' else 'ok' end as status
+    case
+        when agreements.comparable < {{ var("min_volume") }} then 'insufficient volume' else 'ok'
+    end as status
 from pairs
 inner join agreements on pairs.week_on = agreements.week_on

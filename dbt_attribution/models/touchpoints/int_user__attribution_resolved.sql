@@ -1,7 +1,9 @@
 {{ config(schema="intermediate") }}
 {%- set staleness_days = var("staleness_days") -%}
--- The one touch that stands for a user, an organisation or a subscription: the first before it began, unless that is
--- stale; then the first that is not. A person who looked once and came back a year later was won by what brought them
+-- The one touch that stands for a user, an organisation or a subscription: the first before it began,
+-- unless that is
+-- stale; then the first that is not. A person who looked once and came back a year later was won by what
+-- brought them
 -- back.
 with
     users as (
@@ -33,8 +35,7 @@ with
             organisation_members.canonical_user_id,
             organisations.created_at
         from {{ ref("stg_backend__organisations") }} as organisations
-        left join
-            organisation_members on organisations.organisation_id = organisation_members.organisation_id
+        left join organisation_members on organisations.organisation_id = organisation_members.organisation_id
 
         union all
 
