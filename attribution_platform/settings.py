@@ -56,7 +56,6 @@ RuleModel = Literal[
 
 WebSource = Literal["ga4", "posthog", "mixpanel", "amplitude"]
 WEB_SOURCES: tuple[WebSource, ...] = get_args(WebSource)
-EventSource = Literal["ga4", "posthog", "mixpanel", "amplitude", "backend", "files"]
 CrmName = Literal["hubspot", "salesforce", "pipedrive"]
 
 
@@ -93,11 +92,24 @@ class Project(_Section):
         return value
 
 
+Minutes = Annotated[int, Field(ge=1, le=1440)]
+
+
+class SessionTimeouts(_Section):
+    """Minutes of inactivity that end a session, for sources that want another pause than the rest."""
+
+    ga4: Minutes | None = None
+    posthog: Minutes | None = None
+    mixpanel: Minutes | None = None
+    amplitude: Minutes | None = None
+    backend: Minutes | None = None
+    files: Minutes | None = None
+
+
 class Attribution(_Section):
     lookback_days: Annotated[int, Field(ge=1, le=730)] = 90
     session_timeout_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
-    # Source -> minutes, for a surface that wants another pause than the rest.
-    session_timeout_minutes_by_source: dict[EventSource, Annotated[int, Field(ge=1, le=1440)]] = {}
+    session_timeout_minutes_by_source: SessionTimeouts = SessionTimeouts()
     staleness_days: Annotated[int, Field(ge=1, le=730)] = 90
     retention_days: Annotated[int, Field(ge=1, le=99)] = 30
     # Only so many of the last touches of a journey; unset for all of them.
@@ -454,7 +466,9 @@ class Settings(BaseSettings):
             "reporting_currency": self.project.reporting_currency,
             "own_domains": list(self.project.own_domains),
             "session_timeout_minutes": self.attribution.session_timeout_minutes,
-            "session_timeout_minutes_by_source": dict(self.attribution.session_timeout_minutes_by_source),
+            "session_timeout_minutes_by_source": self.attribution.session_timeout_minutes_by_source.model_dump(
+                exclude_none=True
+            ),
             "staleness_days": self.attribution.staleness_days,
             "retention_days": self.attribution.retention_days,
             "primary_crm": self.crm.primary or "",
