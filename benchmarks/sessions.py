@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.sessions.project import EVENTS, RESOLUTION, make_sessions_project
 
-WINDOW_PASS = """
+NUMBERED = """
     create or replace table passed as
     select *, row_number() over (partition by device_id order by occurred_at, event_id) as n from upstream.int_events__unified
 """
@@ -49,7 +49,7 @@ def main() -> None:
         connection.execute(f"create table upstream.int_identity__resolution ({RESOLUTION})")
         connection.execute(DRAWN.format(devices=max(1, options.events // 41), events=options.events))
         begun = time.perf_counter()
-        connection.execute(WINDOW_PASS)
+        connection.execute(NUMBERED)
         window = time.perf_counter() - begun
         connection.execute("drop table passed")
     begun = time.perf_counter()

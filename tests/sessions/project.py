@@ -15,10 +15,41 @@ import yaml
 PROJECT = Path(__file__).parents[2] / "dbt_attribution"
 
 _TEXTS = (
-    "event_id source device_id user_id email_hash fingerprint_id event_name page_url page_host page_path referrer "
-    "referrer_domain utm_source utm_medium utm_campaign utm_term utm_content gclid gbraid wbraid dclid gad_source srsltid "
-    "msclkid fbclid ttclid twclid li_fat_id rdt_cid user_agent_hash ip_hash device_category browser country"
-).split()
+    "event_id",
+    "source",
+    "device_id",
+    "user_id",
+    "email_hash",
+    "fingerprint_id",
+    "event_name",
+    "page_url",
+    "page_host",
+    "page_path",
+    "referrer",
+    "referrer_domain",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+    "gclid",
+    "gbraid",
+    "wbraid",
+    "dclid",
+    "gad_source",
+    "srsltid",
+    "msclkid",
+    "fbclid",
+    "ttclid",
+    "twclid",
+    "li_fat_id",
+    "rdt_cid",
+    "user_agent_hash",
+    "ip_hash",
+    "device_category",
+    "browser",
+    "country",
+)
 EVENTS = ", ".join(f"{name} varchar" for name in _TEXTS) + (
     ", occurred_at timestamp, value double, is_bot boolean default false"
 )
