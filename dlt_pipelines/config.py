@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Days = Annotated[int, Field(ge=0, le=400)]
+PageFigure = Literal["impressions", "reach", "engagements", "clicks", "followers"]
 
 
 class SourceConfig(BaseModel):
@@ -400,6 +401,62 @@ class SearchConsoleConfig(HttpSourceConfig):
         return value
 
 
+class LinkedinPagesConfig(RotatingTokenConfig):
+    """LinkedIn pages: organic figures by day and posts."""
+
+    base_url: str = "https://api.linkedin.com"
+    # Each month's version is served for a year.
+    api_version: str = Field(default="202610", pattern=r"^20\d{4}$")
+    token_url: str = "https://www.linkedin.com/oauth/v2/accessToken"  # noqa: S105 - an address
+    organisation_ids: tuple[str, ...] = ()
+    settling_days: Days = 3
+    # Posts gather figures for weeks.
+    post_days: Days = 28
+    page_size: int = Field(default=100, ge=1, le=100)
+
+    @field_validator("organisation_ids", mode="before")
+    @classmethod
+    def _bare_organisations(cls, value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            return tuple(str(item).removeprefix("urn:li:organization:") for item in value)
+        return value
+
+
+class MetaPagesConfig(HttpSourceConfig):
+    """Facebook pages and Instagram accounts: organic figures by day and posts."""
+
+    base_url: str = "https://graph.facebook.com"
+    api_version: str = "v26.0"
+    page_ids: tuple[str, ...] = ()
+    instagram_ids: tuple[str, ...] = ()
+    # Meta's name of a metric -> our column. Meta withdraws and renames them every year.
+    page_metrics: dict[str, PageFigure] = {
+        "page_media_view": "impressions",
+        "page_total_media_view_unique": "reach",
+        "page_post_engagements": "engagements",
+        "page_follows": "followers",
+    }
+    instagram_metrics: dict[str, PageFigure] = {
+        "views": "impressions",
+        "reach": "reach",
+        "total_interactions": "engagements",
+        "website_clicks": "clicks",
+    }
+    settling_days: Days = 3
+    post_days: Days = 28
+    page_size: int = Field(default=50, ge=1, le=100)
+
+
+class XPostsConfig(HttpSourceConfig):
+    """X: an account's own posts and what they bring."""
+
+    base_url: str = "https://api.x.com"
+    user_id: str = Field(default="", description="numeric id of the account", pattern=r"^\d*$")
+    settling_days: Days = 3
+    post_days: Days = 28
+    page_size: int = Field(default=100, ge=1, le=100)
+
+
 class BackendConfig(SourceConfig):
     """The product's own relational database, read through SQLAlchemy (SQLite, PostgreSQL)."""
 
@@ -437,6 +494,9 @@ class SourcesConfig(BaseModel):
     salesforce: SalesforceConfig = SalesforceConfig()
     pipedrive: PipedriveConfig = PipedriveConfig()
     search_console: SearchConsoleConfig = SearchConsoleConfig()
+    linkedin_pages: LinkedinPagesConfig = LinkedinPagesConfig()
+    meta_pages: MetaPagesConfig = MetaPagesConfig()
+    x_posts: XPostsConfig = XPostsConfig()
     backend: BackendConfig = BackendConfig()
     files: FilesConfig = FilesConfig()
 

@@ -349,6 +349,9 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "pipedrive": pipedrive,
     "salesforce": salesforce,
     "linkedin_ads": linkedin,
+    "linkedin_pages": linkedin,
+    "meta_pages": meta,
+    "x_posts": x_ads,
     "microsoft_ads": microsoft,
     "reddit_ads": reddit,
 }

@@ -11,8 +11,10 @@ from dlt_pipelines.sources import (
     hubspot,
     klaviyo,
     linkedin_ads,
+    linkedin_pages,
     mailchimp,
     meta_ads,
+    meta_pages,
     microsoft_ads,
     mixpanel,
     pipedrive,
@@ -22,6 +24,7 @@ from dlt_pipelines.sources import (
     search_console,
     tiktok_ads,
     x_ads,
+    x_posts,
 )
 from dlt_pipelines.spec import ColumnSpec, Finding, MissingSecret, ResourceSpec, SecretSpec, SourceSpec
 
@@ -47,6 +50,9 @@ SOURCES: Final[dict[str, SourceSpec]] = {
         salesforce.SPEC,
         pipedrive.SPEC,
         search_console.SPEC,
+        linkedin_pages.SPEC,
+        meta_pages.SPEC,
+        x_posts.SPEC,
         backend.SPEC,
         files.SPEC,
     )

@@ -27,8 +27,10 @@ from dlt_pipelines.sandbox.vendors import (
     hubspot,
     klaviyo,
     linkedin_ads,
+    linkedin_pages,
     mailchimp,
     meta_ads,
+    meta_pages,
     microsoft_ads,
     mixpanel,
     oauth,
@@ -39,6 +41,7 @@ from dlt_pipelines.sandbox.vendors import (
     search_console,
     tiktok_ads,
     x_ads,
+    x_posts,
 )
 from dlt_pipelines.sandbox.vendors.common import (
     DEVELOPER_TOKEN,
@@ -68,11 +71,15 @@ MOUNTED: dict[str, Callable[[World, Faults], ASGIApp]] = {
     "salesforce": salesforce.create_app,
     "pipedrive": pipedrive.create_app,
     "search_console": search_console.create_app,
+    "linkedin_pages": linkedin_pages.create_app,
+    "meta_pages": meta_pages.create_app,
+    "x_posts": x_posts.create_app,
 }
 # Vendors whose refresh tokens rotate: path of the token endpoint.
 TOKEN_PATHS: dict[str, str] = {
     "microsoft_ads": microsoft_ads.TOKEN_PATH,
     "linkedin_ads": linkedin_ads.TOKEN_PATH,
+    "linkedin_pages": linkedin_pages.TOKEN_PATH,
     "reddit_ads": reddit_ads.TOKEN_PATH,
 }
 START_SECONDS = 30.0
@@ -210,6 +217,9 @@ class SandboxServer:
             **signed_in,
             "MICROSOFT_ADS_DEVELOPER_TOKEN": microsoft_ads.DEVELOPER_TOKEN,
             **x_ads.CREDENTIALS,
+            **x_posts.CREDENTIALS,
+            "X_POSTS_BEARER_TOKEN": x_posts.BEARER,
+            "META_PAGES_ACCESS_TOKEN": meta_pages.TOKEN,
             "GA4_CREDENTIALS_JSON": authority.service_account_json(self.token_url),
             "SEARCH_CONSOLE_CREDENTIALS_JSON": authority.service_account_json(self.token_url),
             "GOOGLE_ADS_DEVELOPER_TOKEN": DEVELOPER_TOKEN,

@@ -269,6 +269,32 @@ CASES: Final[Mapping[str, Case]] = {
             "skewed clock": ("recovered", {"vendor": "google_oauth"}),
         },
     ),
+    "linkedin_pages": Case(
+        lambda server, folder: settings(
+            "linkedin_pages", server, organisation_ids=("5150001",), token_folder=folder / "tokens", page_size=1
+        ),
+        flipped="impressionCount",
+        withdrawn="clickCount",
+        differs={"throttled for hours": ("failed", {"policy": "DAILY"})},
+    ),
+    "meta_pages": Case(
+        lambda server, folder: settings(
+            "meta_pages",
+            server,
+            page_ids=("200100000000001",),
+            instagram_ids=("17841400000000001",),
+            page_size=1,
+        ),
+        flipped="like_count",
+        withdrawn="end_time",
+        differs=STATIC_TOKEN,
+    ),
+    "x_posts": Case(
+        lambda server, folder: settings("x_posts", server, user_id="44196001", page_size=1),
+        flipped="like_count",
+        withdrawn="created_at",
+        differs=STATIC_TOKEN,
+    ),
     "pipedrive": Case(
         lambda server, folder: settings("pipedrive", server, page_size=1),
         flipped="order_nr",

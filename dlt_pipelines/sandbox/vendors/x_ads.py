@@ -7,16 +7,14 @@ zone, a call answers for seven days and twenty entities of one placement, a job'
 from __future__ import annotations
 
 import gzip
-import hmac
 import itertools
 import json
-import re
 import threading
 import time
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -27,8 +25,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dlt_pipelines.oauth1 import FORM, signature
 from dlt_pipelines.sandbox.faults import Dialect, Fault, FaultMiddleware, Faults, cursor_page
+from dlt_pipelines.sandbox.vendors import oauth1
 from dlt_pipelines.sandbox.vendors.ads import campaigns_of, served_days, summed
 from dlt_pipelines.sandbox.vendors.common import (
     JsonResponse,
@@ -58,8 +56,6 @@ GROUPS = {
     "WEB_CONVERSION": ("conversion_purchases", "conversion_sign_ups"),
 }
 DAYS_A_CALL, DAYS_A_JOB, ENTITIES_A_CALL = 7, 90, 20
-TIMESTAMP_SECONDS = 300
-_FIELD = re.compile(r'(oauth_\w+)="([^"]*)"')
 
 
 class Refusal(Exception):  # noqa: N818 - read as what happened
@@ -243,22 +239,10 @@ def create_app(world: World, faults: Faults) -> Starlette:
 
     async def check(request: Request) -> None:
         """The signature, made anew from what arrived."""
-        sent = {name: unquote(value) for name, value in _FIELD.findall(request.headers.get("authorization", ""))}
-        given = sent.pop("oauth_signature", "")
         skew = faults.active(VENDOR, "clock_skew")
-        now = time.time() + (skew.seconds if skew else 0.0)
-        known = (CREDENTIALS["X_ADS_CONSUMER_KEY"], CREDENTIALS["X_ADS_ACCESS_TOKEN"])
-        if (sent.get("oauth_consumer_key"), sent.get("oauth_token")) != known:
-            raise UNAUTHORIZED
-        if abs(now - float(sent.get("oauth_timestamp", "0"))) > TIMESTAMP_SECONDS:
-            raise Refusal(401, "UNAUTHORIZED_ACCESS", "Timestamp out of bounds")
-        pairs = parse_qsl(request.url.query, keep_blank_values=True)
-        if request.headers.get("content-type", "").startswith(FORM):
-            pairs += parse_qsl((await request.body()).decode(), keep_blank_values=True)
-        secrets = (CREDENTIALS["X_ADS_CONSUMER_SECRET"], CREDENTIALS["X_ADS_ACCESS_TOKEN_SECRET"])
-        right = signature(request.method, str(request.url), [*pairs, *sent.items()], *secrets)
-        if not hmac.compare_digest(given, right):
-            raise UNAUTHORIZED
+        objection = await oauth1.objection(request, tuple(CREDENTIALS.values()), skew.seconds if skew else 0.0)
+        if objection:
+            raise Refusal(401, "UNAUTHORIZED_ACCESS", objection)
         if request.path_params.get("account", ACCOUNT.account_id) != ACCOUNT.account_id:
             raise Refusal(404, "NOT_FOUND", "Account was not found")
 
