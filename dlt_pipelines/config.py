@@ -430,21 +430,27 @@ class MetaPagesConfig(HttpSourceConfig):
     page_ids: tuple[str, ...] = ()
     instagram_ids: tuple[str, ...] = ()
     # Meta's name of a metric -> our column. Meta withdraws and renames them every year.
-    page_metrics: dict[str, PageFigure] = {
-        "page_media_view": "impressions",
-        "page_total_media_view_unique": "reach",
-        "page_post_engagements": "engagements",
-        "page_follows": "followers",
-    }
-    instagram_metrics: dict[str, PageFigure] = {
-        "views": "impressions",
-        "reach": "reach",
-        "total_interactions": "engagements",
-        "website_clicks": "clicks",
-    }
+    # Kept as pairs, since settings are hashed.
+    page_metrics: tuple[tuple[str, PageFigure], ...] = (
+        ("page_media_view", "impressions"),
+        ("page_total_media_view_unique", "reach"),
+        ("page_post_engagements", "engagements"),
+        ("page_follows", "followers"),
+    )
+    instagram_metrics: tuple[tuple[str, PageFigure], ...] = (
+        ("views", "impressions"),
+        ("reach", "reach"),
+        ("total_interactions", "engagements"),
+        ("website_clicks", "clicks"),
+    )
     settling_days: Days = 3
     post_days: Days = 28
     page_size: int = Field(default=50, ge=1, le=100)
+
+    @field_validator("page_metrics", "instagram_metrics", mode="before")
+    @classmethod
+    def _as_pairs(cls, value: object) -> object:
+        return tuple(value.items()) if isinstance(value, dict) else value
 
 
 class XPostsConfig(HttpSourceConfig):

@@ -139,10 +139,11 @@ def build(config: MetaPagesConfig, window: ExtractionWindow, hasher: Hasher) -> 
 
 
 def _facebook_days(session: VendorSession, config: MetaPagesConfig, days: "DayRange") -> Iterator[dict[str, Any]]:
+    columns = dict(config.page_metrics)
     reply = session.get(
         f"/{config.api_version}/{days.account}/insights",
         {
-            "metric": ",".join(config.page_metrics),
+            "metric": ",".join(columns),
             "period": "day",
             "since": days.start.isoformat(),
             "until": days.end.isoformat(),
@@ -150,7 +151,7 @@ def _facebook_days(session: VendorSession, config: MetaPagesConfig, days: "DayRa
     )
     rows: dict[date, dict[str, Any]] = {}
     for metric in reply["data"]:
-        column = config.page_metrics[metric["name"]]
+        column = columns[metric["name"]]
         for value in metric["values"]:
             # The end of a Pacific day: the day is the one before.
             ends = moment(value["end_time"]).replace(tzinfo=UTC).astimezone(PACIFIC)
@@ -162,21 +163,20 @@ def _facebook_days(session: VendorSession, config: MetaPagesConfig, days: "DayRa
 
 
 def _instagram_days(session: VendorSession, config: MetaPagesConfig, days: "DayRange") -> Iterator[dict[str, Any]]:
+    columns = dict(config.instagram_metrics)
     for part in days.chunks(1):
         begin, end = (int(datetime.combine(day, time(), PACIFIC).timestamp()) for day in (part.start, part.end))
         reply = session.get(
             f"/{config.api_version}/{days.account}/insights",
             {
-                "metric": ",".join(config.instagram_metrics),
+                "metric": ",".join(columns),
                 "period": "day",
                 "metric_type": "total_value",
                 "since": str(begin),
                 "until": str(end),
             },
         )
-        figures: dict[str, Any] = {
-            config.instagram_metrics[metric["name"]]: metric["total_value"]["value"] for metric in reply["data"]
-        }
+        figures: dict[str, Any] = {columns[metric["name"]]: metric["total_value"]["value"] for metric in reply["data"]}
         # A day that Meta has not counted yet comes back without a metric.
         if figures:
             yield {"date": part.start, "network": "instagram", "account_id": days.account, **figures}
