@@ -36,6 +36,7 @@ GROUPS: tuple[str, ...] = (
     "staging",
     "events",
     "crm",
+    "organic",
     "identity",
     "sessions",
     "channels",
