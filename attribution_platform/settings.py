@@ -129,7 +129,7 @@ class Attribution(_Section):
     include_campaigns: tuple[str, ...] = ()
     exclude_campaigns: tuple[str, ...] = ()
     path_transform: Transform = "unique"
-    # `hazard` reads every touch of everybody and takes about half a minute; the others read distinct paths.
+    # `hazard` reads every touch of everybody, about 20 s of CPU; the others read distinct paths.
     data_driven_models: tuple[DataDrivenModel, ...] = ("markov", "shapley", "hazard")
     # Under this many conversions a data-driven model reports "insufficient data" instead of a number.
     data_driven_min_conversions: Annotated[int, Field(ge=1)] = 1000
