@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from asset_checks.contracts import build_contract_checks
 from asset_checks.drift import build_drift_checks
 from asset_checks.suites import build_suite_checks
 from asset_checks.tracking import build_tracking_checks
@@ -9,4 +10,9 @@ from attribution_platform.settings import Settings
 
 
 def build_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
-    return [*build_tracking_checks(settings), *build_drift_checks(), *build_suite_checks(settings)]
+    return [
+        *build_tracking_checks(settings),
+        *build_drift_checks(),
+        *build_contract_checks(settings),
+        *build_suite_checks(settings),
+    ]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from attribution_platform import alert_commands, drift_commands
+from attribution_platform import alert_commands, contract_commands, drift_commands
 from attribution_platform.environment import switch_telemetry_off
 from attribution_platform.terminal import ConfigOption, console, errors, fail
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Open marketing attribution: from raw vendor data to credited channels.",
 )
 app.add_typer(drift_commands.app, name="drift")
+app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(alert_commands.app, name="alerts")
 
 

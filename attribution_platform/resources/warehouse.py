@@ -64,6 +64,10 @@ class Warehouse(Protocol):
         """Rows of a table, raw ones included; 0 when it does not exist yet."""
         ...
 
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        """Column name to type, both lower case and in order, raw tables included; empty when the table does not exist yet."""
+        ...
+
     def table_facts(self, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], TableFacts]:
         """Facts of those of the given (schema, table) pairs that exist."""
         ...
@@ -91,6 +95,19 @@ def _identifier(name: str) -> str:
 
 def _selection(schema: str, table: str, columns: Sequence[str]) -> str:
     return f"select {', '.join(_identifier(name) for name in columns)} from {_identifier(schema)}.{_identifier(table)}"
+
+
+def _columns_sql(schema: str, table: str) -> str:
+    return (
+        "select column_name, data_type from information_schema.columns "
+        f"where lower(table_schema) = '{_identifier(schema).lower()}' and lower(table_name) = '{_identifier(table).lower()}' "
+        "order by ordinal_position"
+    )
+
+
+def _columns_of(found: pd.DataFrame | None) -> dict[str, str]:
+    rows = [] if found is None else list(found.itertuples(index=False))
+    return {str(row.column_name).lower(): str(row.data_type).lower() for row in rows}
 
 
 def _facts(warehouse: Warehouse, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, ...], TableFacts]:
@@ -175,6 +192,9 @@ class DuckDBWarehouse(dg.ConfigurableResource):
     def row_count(self, schema: str, table: str) -> int:
         counted = self._from_table(schema, table, _count(schema, table))
         return 0 if counted is None else int(counted["n"].iloc[0])
+
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        return _columns_of(self._from_table(schema, table, _columns_sql(schema, table)))
 
     def _from_table(self, schema: str, table: str, sql: str) -> pd.DataFrame | None:
         """Rows of a query over one table that may not exist yet."""
@@ -322,6 +342,9 @@ class SnowflakeWarehouse(dg.ConfigurableResource):
 
     def row_count(self, schema: str, table: str) -> int:
         return int(self.query(_count(schema, table))["n"].iloc[0]) if self._exists(schema, table) else 0
+
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        return _columns_of(self.query(_columns_sql(schema, table)))
 
     def _exists(self, schema: str, table: str) -> bool:
         sql = (
