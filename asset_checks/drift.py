@@ -10,7 +10,7 @@ import pandas as pd
 
 from attribution_platform import keys
 from attribution_platform.assets.monitoring import as_table, open_alarms
-from attribution_platform.monitoring.detect import ALARM, LOW_VOLUME, OK
+from attribution_platform.monitoring.detect import ALARM, FINE_CUTS, LOW_VOLUME, OK
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.transformation import WAREHOUSE_POOL
 from attribution_platform.watch import ANOMALIES, METRICS, SIGNALS
@@ -23,8 +23,11 @@ def judge_metric(signals: pd.DataFrame) -> tuple[bool, str]:
     """Whether a metric is in order, and in one sentence why not.
 
     Args:
-        signals: the metric's rows of drift_signals.
+        signals: the metric's rows of drift_signals. No row at all is nothing to judge, as without a survey; fine cuts do not count.
     """
+    if signals.empty:
+        return True, "no data"
+    signals = signals[~signals["segment"].str.partition("=")[0].isin(FINE_CUTS)]
     lasting = open_alarms(signals)
     if len(lasting):
         first = lasting.sort_values(["first_bad_on", "segment"]).iloc[0]
@@ -32,7 +35,7 @@ def judge_metric(signals: pd.DataFrame) -> tuple[bool, str]:
         return False, f"{first['direction']} since {str(first['first_bad_on'])[:10]}: {where}"
     if signals["status"].isin([OK, ALARM]).any():
         return True, ""
-    reasons = sorted(set(signals["status"])) or ["no data"]
+    reasons = sorted(set(signals["status"])) or ["no total of it"]
     # Never green: nobody looked.
     return False, LOW_VOLUME if LOW_VOLUME in reasons else ", ".join(reasons)
 
