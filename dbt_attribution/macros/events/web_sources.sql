@@ -12,6 +12,12 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- A vendor's event name as text. A dollar sign stands apart: the Snowflake emulator takes `$name` for a session variable even
+    inside quotes. -#}
+{% macro event_name_literal(name) -%}
+    {%- if name.startswith("$") -%} '$' || '{{ name[1:] }}' {%- else -%} '{{ name }}' {%- endif -%}
+{%- endmacro %}
+
 {#- A product analytics vendor's raw events, one shape whoever the vendor is (dlt_pipelines/web_events.py).
 
     `names` maps the vendor's name of an event to the common one; `bookkeeping` lists events that say who somebody is or when
@@ -72,7 +78,7 @@
         -- -------- text
         case
             source.event_name
-            {%- for theirs, ours in names.items() %} when '{{ theirs }}' then '{{ ours }}'{% endfor %}
+            {%- for theirs, ours in names.items() %} when {{ event_name_literal(theirs) }} then '{{ ours }}'{% endfor %}
             else source.event_name
         end as event_name,
         source.page_url,
@@ -86,7 +92,7 @@
 
         -- -------- flags
         source.event_name in (
-            {%- for name in bookkeeping -%}'{{ name }}'{% if not loop.last %}, {% endif %} {%- endfor -%}
+            {%- for name in bookkeeping -%} {{ event_name_literal(name) }}{% if not loop.last %}, {% endif %} {%- endfor -%}
         ) as is_bookkeeping,
 
         -- -------- numerics
