@@ -78,7 +78,9 @@
         -- -------- text
         case
             source.event_name
-            {%- for theirs, ours in names.items() %} when {{ event_name_literal(theirs) }} then '{{ ours }}'{% endfor %}
+            {%- for theirs, ours in names.items() %}
+                when {{ event_name_literal(theirs) }} then '{{ ours }}'
+            {% endfor %}
             else source.event_name
         end as event_name,
         source.page_url,
@@ -92,7 +94,9 @@
 
         -- -------- flags
         source.event_name in (
-            {%- for name in bookkeeping -%} {{ event_name_literal(name) }}{% if not loop.last %}, {% endif %} {%- endfor -%}
+            {%- for name in bookkeeping -%}
+                {{ event_name_literal(name) }}{% if not loop.last %}, {% endif %}
+            {%- endfor -%}
         ) as is_bookkeeping,
 
         -- -------- numerics
