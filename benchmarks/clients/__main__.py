@@ -52,6 +52,7 @@ CLIENTS = (
     Client("klaviyo-api==24.0.0", "klaviyo.py", "klaviyo"),
     Client("hubspot-api-client==12.0.0", "hubspot.py", "hubspot"),
     Client("mixpanel-utils==2.2.7", "mixpanel.py", "mixpanel"),
+    Client("simple-salesforce==1.12.10", "salesforce.py", "salesforce"),
 )
 
 
@@ -89,6 +90,9 @@ def held(world: World, vendor: str) -> dict[str, Any]:
             "contacts": int((~contacts["archived"].astype(bool)).sum()),
             "deals": int((~deals["archived"].astype(bool)).sum()),
         }
+    if vendor == "salesforce":
+        amount = world.deals["amount"].astype(float).sum()
+        return {"contacts": len(world.contacts), "deals": len(world.deals), "amount": f"{amount:.2f}"}
     days = world.ad_days[world.ad_days["platform"] == vendor]
     return {
         "cost": str(Decimal(int(days["cost_micros"].sum())) / 1_000_000),
