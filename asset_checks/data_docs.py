@@ -12,6 +12,7 @@ OUTSIDE = (
     re.compile(r"<script[^>]*\ssrc=[\"']https?://[^>]*>\s*</script>", re.IGNORECASE),
     re.compile(r"<link[^>]*\shref=[\"']https?://[^>]*/?>", re.IGNORECASE),
     re.compile(r"<img[^>]*\ssrc=[\"']https?://[^>]*/?>", re.IGNORECASE),
+    re.compile(r"background(?:-image)?:\s*url\([\"']?https?://[^;]*;", re.IGNORECASE),
     # The newsletter form and the inline scripts that call what is no longer loaded.
     re.compile(r"<iframe.*?</iframe>", re.IGNORECASE | re.DOTALL),
     re.compile(r"<script(?![^>]*\ssrc=)[^>]*>.*?</script>", re.IGNORECASE | re.DOTALL),
