@@ -134,7 +134,7 @@ def make_chain(folder: Path) -> Layer:
     for name in ("macros", "profiles.yml", "dbt_project.yml"):
         (folder / name).symlink_to(PROJECT / name)
     # dbt does not follow links below its model and test paths.
-    for name in ("staging", "conversions", "touchpoints", "attribution"):
+    for name in ("staging", "crm", "conversions", "touchpoints", "attribution"):
         shutil.copytree(PROJECT / "models" / name, folder / "models" / name)
     for name in ("generic", "touchpoints", "attribution"):
         shutil.copytree(PROJECT / "tests" / name, folder / "tests" / name)

@@ -1,5 +1,5 @@
 -- depends_on: {{ ref("int_events__unified") }}
-{%- set conversions = conversions_of_kind("event") -%}
+{% set conversions = conversions_of_kind("event") %}
 {%- if not conversions %} {{ no_conversion_events() }}
 {%- else %}
     with
@@ -15,13 +15,9 @@
                 )
         ),
 
-        -- The product's own backend and the analytics tag both record a sign-up, and two vendors' tags and
-        -- servers
-        -- may. The
-        -- first of the web sources counts; the next one's row, or the backend's, only where the tag was
-        -- blocked,
-        -- that is,
-        -- where no better source has a row of the same device or user within an hour.
+        -- The product's backend, an analytics tag and a vendor's server may each record one sign-up.
+        -- The first of the web sources counts; a row of the next, or of the backend, only where the tag
+        -- was blocked: where no better source has the same device or user within an hour.
         seen_twice as (
             -- One join an identifier: with `or` in one join only the event's name is left to hash on, and a
             -- hundred thousand sign-ups become ten thousand million pairs.
