@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from attribution_platform.report import LENGTHS, PATHS, ROLES
 from tests.dbt_marts.scenario import FIRST_DAY, MODELS, USD_RATE, Scenario, make_scenario
 from tests.dbt_marts.upstream import Layer, make_layer
 
@@ -233,3 +234,33 @@ def test_a_lost_row_turns_the_conservation_tests_red(built, tmp_path):
     outcome = broken.dbt("test", "assert_campaign_mart_conserves_spend_conversions_and_revenue")
     assert outcome.code == 1
     assert "FAIL 1" in outcome.text
+
+
+def test_intervals_count_a_conversion_once_however_many_touches_share_it(built):
+    credit = built.query("select * from upstream.fct_attribution_credit")
+    keys = ["model_type", "conversion_type", "channel", "converted_on"]
+    whole = credit.groupby([*keys, "conversion_id"])["credit"].agg(["sum", "count"]).reset_index()
+    expected = whole.assign(square=whole["sum"] ** 2).groupby(keys)[["square", "count"]].sum()
+    daily = built.query("select * from marts.mart_attribution__channel_daily where conversions > 0")
+    found = daily.rename(columns={"date_on": "converted_on"}).set_index(keys).sort_index()
+    expected = expected.reindex(found.index)
+    np.testing.assert_allclose(found["conversions_variance"], expected["square"], atol=1e-8)
+    np.testing.assert_array_equal(found["credited_touches"], expected["count"])
+    half = 1.96 * np.sqrt(found["conversions_variance"])
+    np.testing.assert_allclose(found["ci_high"], found["conversions"] + half)
+    np.testing.assert_allclose(found["ci_low"], np.maximum(found["conversions"] - half, 0))
+    months = built.query("select * from marts.paid_budget__monthly_performance where spend > 0 and ci_low > 0")
+    np.testing.assert_allclose(months["cac_low"], months["spend"].astype(float) / months["ci_high"])
+    np.testing.assert_allclose(months["cac_high"], months["spend"].astype(float) / months["ci_low"])
+    roi = built.query("select * from marts.mart_attribution__roi where conversion_type <> 'all' and conversions > 0")
+    counts = credit.groupby(["model_type", "conversion_type", "channel"])["conversion_id"].nunique()
+    roi = roi.set_index(["model_type", "conversion_type", "channel"])
+    np.testing.assert_array_equal(roi["n_conversions"], counts.reindex(roi.index))
+
+
+def test_the_reports_queries_run_on_the_marts(built):
+    paths, lengths, roles = (built.query(sql) for sql in (PATHS, LENGTHS, ROLES))
+    assert (paths.groupby("conversion_type").size() <= 10).all()
+    total = built.query("select coalesce(sum(conversions), 0) as n from marts.mart_attribution__conversion_paths")["n"][0]
+    assert lengths["conversions"].sum() == total
+    assert (roles["conversions_present"] >= roles["conversions_closed"]).all()

@@ -13,6 +13,26 @@
     {{ ratio("(" ~ revenue ~ " - " ~ spend ~ ")", spend) }} as roi
 {%- endmacro %}
 
+{#- 95 % interval of credited conversions: they arrive independently, so the variance of a sum of shares is the sum of their
+    squares (compound Poisson), a conversion's share being summed before it is squared. -#}
+{% macro conversions_low(conversions="conversions", variance="conversions_variance") -%}
+    greatest({{ conversions }} - 1.96 * sqrt({{ variance }}), 0.0)
+{%- endmacro %}
+{% macro conversions_high(conversions="conversions", variance="conversions_variance") -%}
+    {{ conversions }} + 1.96 * sqrt({{ variance }})
+{%- endmacro %}
+
+{#- The ratios with the interval that their conversions imply. -#}
+{% macro performance_figures() -%}
+    {{ performance_ratios() }},
+    {{ conversions_low() }} as ci_low,
+    {{ conversions_high() }} as ci_high,
+    case when spend > 0 then {{ ratio("spend", conversions_high()) }} end as cac_low,
+    case when spend > 0 then {{ ratio("spend", conversions_low()) }} end as cac_high,
+    {{ ratio("revenue", "spend") }} * {{ ratio(conversions_low(), "conversions") }} as roas_low,
+    {{ ratio("revenue", "spend") }} * {{ ratio(conversions_high(), "conversions") }} as roas_high
+{%- endmacro %}
+
 {#- Columns every daily, weekly and monthly performance table adds up, in one place so that the tables agree. -#}
 {% macro performance_measures() -%}
     {{
@@ -24,6 +44,8 @@
                 "platform_conversions": "double",
                 "touches": "bigint",
                 "conversions": "double",
+                "conversions_variance": "double",
+                "credited_touches": "bigint",
                 "revenue": "money",
                 "conversions_by_touch_date": "double",
                 "revenue_by_touch_date": "money",
@@ -113,12 +135,27 @@
                 {%- for dimension in dimensions %}
                     {{ dimension.touch }} as {{ dimension.name }},
                 {%- endfor %}
+                touch.conversion_id,
+                count(*) as touch_count,
                 sum(touch.credit) as conversions,
                 sum(touch.credited_revenue) as revenue
             from {{ ref("fct_attribution_credit") }} as touch
             left join
                 {{ ref("int_paid_budget__touch_campaigns") }} as ad on touch.touchpoint_id = ad.touchpoint_id
-                {{ group_positions(dimensions | length + 4) }}
+                {{ group_positions(dimensions | length + 5) }}
+        ),
+
+        conversion_days as (
+            select
+                model_type,
+                conversion_type,
+                converted_on as date_on,
+                {%- for dimension in dimensions %} {{ dimension.name }}, {%- endfor %}
+                conversion_id,
+                sum(touch_count) as touch_count,
+                sum(conversions) as conversions,
+                sum(revenue) as revenue
+            from credit {{ group_positions(dimensions | length + 4) }}
         ),
 
         everything as (
@@ -131,10 +168,19 @@
             select
                 model_type,
                 conversion_type,
-                converted_on as date_on,
+                date_on,
                 {%- for dimension in dimensions %} {{ dimension.name }}, {%- endfor %}
-                {{ only_measures({"conversions": "conversions", "revenue": "revenue"}) }}
-            from credit
+                {{
+                    only_measures(
+                        {
+                            "conversions": "conversions",
+                            "conversions_variance": "conversions * conversions",
+                            "credited_touches": "touch_count",
+                            "revenue": "revenue",
+                        }
+                    )
+                }}
+            from conversion_days
             union all
             select
                 model_type,
@@ -162,7 +208,7 @@
             from everything {{ group_positions(dimensions | length + 3) }}
         )
 
-    select *, {{ performance_ratios() }}
+    select *, {{ performance_figures() }}
     from summed
 {%- endmacro %}
 
@@ -188,6 +234,6 @@
             group by 1, 2, 3, 4, 8, 9, 10
         )
 
-    select *, {{ performance_ratios() }}
+    select *, {{ performance_figures() }}
     from summed
 {%- endmacro %}

@@ -1,4 +1,17 @@
 with
+    conversions as (
+        select
+            channel,
+            model_type,
+            conversion_type,
+            conversion_id,
+            count(*) as touches,
+            sum(credit) as credit,
+            sum(credited_revenue) as credited_revenue
+        from {{ ref("fct_attribution_credit") }}
+        group by channel, model_type, conversion_type, conversion_id
+    ),
+
     credit as (
         select
             channel,
@@ -6,11 +19,10 @@ with
             conversion_type,
             {{ stable_sum("credit") }} as conversions,
             sum(credited_revenue) as revenue,
-            -- Conversions arrive independently, so the variance of a sum of shares is the sum of their
-            -- squares
-            -- (compound Poisson).
-            sqrt({{ stable_sum("credit * credit") }}) as deviation
-        from {{ ref("fct_attribution_credit") }}
+            {{ stable_sum("credit * credit") }} as variance,
+            count(*) as n_conversions,
+            sum(touches) as n_touches
+        from conversions
         group by channel, model_type, conversion_type
 
         union all
@@ -21,8 +33,10 @@ with
             'all',
             {{ stable_sum("credit") }},
             sum(credited_revenue),
-            sqrt({{ stable_sum("credit * credit") }})
-        from {{ ref("fct_attribution_credit") }}
+            {{ stable_sum("credit * credit") }},
+            count(*),
+            sum(touches)
+        from conversions
         group by channel, model_type
     ),
 
@@ -74,12 +88,16 @@ with
             cast(coalesce(spend.spend, 0) as {{ type_of("money") }}) as spend,
             coalesce(credit.conversions, 0) as conversions,
             coalesce(
-                weights.ci_low, greatest(coalesce(credit.conversions - 1.96 * credit.deviation, 0), 0)
+                weights.ci_low, {{ conversions_low("credit.conversions", "credit.variance") }}, 0
             ) as ci_low,
-            coalesce(weights.ci_high, credit.conversions + 1.96 * credit.deviation, 0) as ci_high,
+            coalesce(
+                weights.ci_high, {{ conversions_high("credit.conversions", "credit.variance") }}, 0
+            ) as ci_high,
             case
                 when weights.ci_low is not null then 'bootstrap' else 'compound Poisson'
             end as interval_method,
+            cast(coalesce(credit.n_conversions, 0) as {{ type_of("bigint") }}) as n_conversions,
+            cast(coalesce(credit.n_touches, 0) as {{ type_of("bigint") }}) as n_touches,
             cast(coalesce(credit.revenue, 0) as {{ type_of("money") }}) as revenue
         from cells
         left join
@@ -105,6 +123,8 @@ select
     ci_low,
     ci_high,
     interval_method,
+    n_conversions,
+    n_touches,
     revenue,
     {{ performance_ratios() }},
     case when spend > 0 then {{ ratio("spend", "ci_high") }} end as cac_low,
