@@ -261,6 +261,8 @@ def test_intervals_count_a_conversion_once_however_many_touches_share_it(built):
 def test_the_reports_queries_run_on_the_marts(built):
     paths, lengths, roles = (built.query(sql) for sql in (PATHS, LENGTHS, ROLES))
     assert (paths.groupby("conversion_type").size() <= 10).all()
-    total = built.query("select coalesce(sum(conversions), 0) as n from marts.mart_attribution__conversion_paths")["n"][0]
+    total = built.query("select coalesce(sum(conversions), 0) as n from marts.mart_attribution__conversion_paths")["n"][
+        0
+    ]
     assert lengths["conversions"].sum() == total
     assert (roles["conversions_present"] >= roles["conversions_closed"]).all()
