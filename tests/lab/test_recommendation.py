@@ -28,7 +28,8 @@ def test_the_shipped_table_says_where_it_comes_from_and_has_every_world_apart():
     for world, seen in scores.groupby("world")["seen"].first().items():
         assert WORLDS[str(world)].seen == seen
     assert {"hazard", "markov", "shapley", "last_touch", "linear"} <= set(scores["model"]) & set(MODELS)
-    assert scores["half_l1"].between(0, 10).all()
+    # A game that is not monotone can be any distance off: only the sign is sure.
+    assert (scores["half_l1"] >= 0).all()
     source = provenance(scores)
     assert (source.people, source.worlds) == (60_000, scores["world"].nunique())
     assert "simulated worlds of 60,000 people, version " in str(source)
