@@ -72,7 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, SandboxServer(world) as server:
         folder = Path(name)
         for form in ("parquet", "jsonl"):
-            write_batch_export(world, folder / form, form)  # type: ignore[arg-type]
+            write_batch_export(world, folder / form, form)
         urls = server.base_urls
         cases = {
             "posthog parquet": ("posthog", {"events_path": str(folder / "parquet" / "events")}),

@@ -126,7 +126,9 @@ def test_markov_equals_explicit_removal(journeys, order):
 def test_iterated_removal_equals_explicit_removal(journeys, order):
     paths = to_paths(journeys)
     chance, effects, _ = explicit_removal(paths, order)
-    start, found = markov_module._effects_by_iteration(build_chain(paths, order), len(paths.channels))
+    iterated = markov_module._effects_by_iteration(build_chain(paths, order), len(paths.channels))
+    assert iterated is not None
+    start, found = iterated
     assert start[0] == pytest.approx(chance, abs=1e-10)
     assert found[:, 0].tolist() == pytest.approx([effects[c] for c in paths.channels], abs=1e-9)
 
