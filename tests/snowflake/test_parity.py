@@ -223,6 +223,8 @@ def canonical(frame: pd.DataFrame) -> pd.DataFrame:
             numbers[name] = pd.to_numeric(values.map(lambda value: None if pd.isna(value) else float(value)))
         else:
             texts[name] = values.map(lambda value: "" if pd.isna(value) else str(value).removesuffix(" 00:00:00"))
+            # The emulator hands out a null timestamp as 1970, which no table of ours holds.
+            texts[name] = texts[name].replace("1970-01-01", "")
     out = pd.DataFrame({**texts, **numbers})
     # Numbers only break ties between rows whose texts are equal, and coarsely: their last digits may differ.
     coarse = pd.DataFrame({**texts, **{name: values.round(3) for name, values in numbers.items()}})
