@@ -296,6 +296,13 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
         "non_conversions": "bigint",
         "revenue": "decimal(20, 6)",
     },
+    "int_organic__account_days": {
+        "date_on": "date",
+        "network": "varchar",
+        "impressions": "bigint",
+        "clicks": "bigint",
+    },
+    "int_organic__search_days": {"date_on": "date", "impressions": "bigint", "clicks": "bigint"},
     "customer_source_mapping": {"response": "varchar", "channel": "varchar"},
     "int_fx__rates": {
         "currency": "varchar",
