@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-RULES_VERSION = "2026-10.1"
+RULES_VERSION = "2026-11.1"
 
 COLUMN_TYPES: dict[str, str] = {
     "user_agent_hash": "varchar",
@@ -35,21 +35,25 @@ def _any_of(*groups: str) -> re.Pattern[str]:
 
 # ---- bots: every rule reads the lower-cased text ---------------------------------------------------------------------
 
-# Parts of people's agents that carry a machine's word: phone models, a shop's name, a browser's own home page.
+# Parts of people's agents that carry a machine's word: phone models, a shop's name, a browser's own home page. A model stands
+# between the Android version (and language) and the next semicolon or bracket; makers sell phones named Cubot, M Bot, Spider.
 _INNOCENT = _any_of(
     r"cubot[ _-]?\w*",
+    r"(?<=; )android [\d.]+; (?:[a-z]{2}[-_][a-z]{2}; )?[^;()]*(?:bot\b|spider)[^;()]*(?=[;)])",
     r"(?<=; )[^;()]*(?= build/)",
     r"build/[^;) ]*",
     r"\.net clr [\d.]+",
-    r"fubotv|banca caboto|feedback|searchbar|search toolbar|qqdownload|qtwebengine|mozacfetch",
+    r"feedback|searchbar|search toolbar|qqdownload|\w*webengine|mozacfetch",
     r"duckduckgo/\d+|pinterestbot(?=/ios)",
+    # a browser's own name and the placeholder brand of Chrome's client hints
+    r"\b\w*browser\b|\binternet explorer|\bnot[^a-z]a[^a-z]brand",
     r"embedded ?web ?browser[^;)]*|tuneup html client|embeddedwb[^;)]*|https?://bsalsa\.com[^;)]*",
     r"https?://www\.(?:xbmc|kodi)\.(?:org|tv)[^)]*",
 )
 
 # What machines call themselves. Believed in any agent, an imitated phone's included.
 _MACHINE = _any_of(
-    r"bot(?![a-z])|bots\b|[a-z]bot[a-z]{0,3}\b|robot|crawl|spider|spyder|slurp|scrap[eiy]|sniff|harvest",
+    r"bot(?![a-z])|bots\b|[a-z]bot(?:s|er|ics?|ty)?\b|robot|crawl|spider|spyder|slurp|scrap[eiy]|sniff|harvest",
     r"archiv|headless|phantomjs|selenium|cypress/|puppeteer|playwright|webdriver|slimerjs|htmlunit|wkhtml",
     r"lighthouse|page ?speed|gtmetrix|ptst\b|pingdom|uptime|statuscake|synthetic|dareboost|catchpoint",
     r"gomez|neustar|debugbear",
@@ -58,7 +62,7 @@ _MACHINE = _any_of(
     r"-google\b|google-|google(?:other|producer|weblight|docs|bot|messages)|apis-google|mediapartners",
     r"adsbot|feedfetcher",
     r"externalhit|externalagent|facebookcatalog|meta-external|(?:^|\()whatsapp/\d",
-    r"validat|monitor|wechatdevtools|like gecko; (?!compatible; amzn)|like gecko, (?!safari)[a-z]",
+    r"validat|monitor|wechatdevtools|like gecko; |like gecko, (?!safari)[a-z]",
     r"\banonymous\b|adbeat|censys|shodan|scope3",
     r"downloader/|httpscheck|extractor/|tester/|newsblur/|httrack|nutch|heritrix|larbin|ia_archiver",
     r"python|urllib|aiohttp|libwww-perl|go-http|node-fetch|\bcurl/|\bwget",
@@ -108,11 +112,18 @@ _CONTACT = _any_of(
     r"\+[a-z0-9-]+\.[a-z]{2,}",
 )
 
-# A phone, a tablet, a television, or a browser older than most bots.
+# A phone, a tablet, or a browser older than most bots.
 _PEOPLES_DEVICE = _any_of(
     r"android|iphone|ipad|ipod|windows phone|blackberry|nokia|midp|ucweb|series ?60|symbian|naver\(",
-    r"cfnetwork/|smart-?tv",
-    r"lynx/|ncsa_mosaic|goggalaxy|viber\b|camino|seamonkey|elinks|w3m",
+    r"cfnetwork/",
+    r"lynx/|mosaic/|goggalaxy|viber\b|camino|seamonkey|elinks|w3m",
+)
+
+# Keypad phones, by what their browsers run on, and televisions, by their standards (HbbTV, CEA-2014, Net TV, Hybridcast, DLNA,
+# the OIPF capability list) and platforms. No bot claims to be either.
+_APPLIANCE = _any_of(
+    r"up\.browser|wap[ _-]?browser|\bwap[12]\.\d|\bmaui\b|\bmre/|obigo|teleca|netfront|jig browser|ucbrowser|profile/\d",
+    r"smart-?tv|hbbtv|ce-html|net ?tv\b|hybridcast|dlnadoc|\bdtv\b|kreatv|youview|avui/tv|\broku\b|tvos|viera|vizios|brightsign",
 )
 
 # How people's agents begin.
@@ -124,36 +135,40 @@ _PEOPLES_START = _any_of(
     r"^(?:sanyo|sie-|panasonic|philips)",
     r"^(?:pantech|benq|vodafone|docomo|kddi|softbank|j-phone|portalmmm|palm|oppo|vivo|xiaomi|lenovo|tcl)",
     r"^(?:hisense|untrusted/)",
-    r"^(?:lynx|links \(|elinks|w3m|netsurf|dillo|icab|ibrowse|amiga|ncsa_mosaic|netscape|konqueror|galeon)",
+    r"^(?:lynx|links \(|elinks|w3m|netsurf|dillo|icab|ibrowse|amiga|\w*mosaic/|netscape|konqueror|galeon)",
     r"^(?:camino|seamonkey|fennec)",
     r"^(?:roku|appletv|playstation|ps[345]application|nintendo|xbox|xbmc|kodi|vlc|itunes|spotify|hulu)",
     r"^(?:netflix|sonos|linux upnp|goggalaxy)",
     r"^(?:quicktime|applecoremedia|stagefright|windows-media|nsplayer|winamp|googleapp/)",
     r"^(?:[a-z ]+/[\d.]+ \(?(?:android|iphone|ios|linux; ?android))",
+    # a browser by its bare name
+    r"^(?:[a-z]+[ .])*\w*browser[ /]\S*\d|^(?:firefox|chrome|brave|midori|vivaldi|omniweb|bonecho)[ /]",
 )
 _APP = _any_of(
-    r"cfnetwork/|darwin/|\(linux; ?(?:u; ?)?android|android[ /;)]|iphone|ipad|\bios[ /]?\d",
-    r"windows phone|\btvos|smart-?tv|j2me|midp",
+    r"cfnetwork/|darwin/|\(linux; ?(?:u; ?)?android|android[ /;)]|iphone|ipad|ipod|\bios[ /]?\d",
+    r"windows phone|j2me|midp|watch ?os\b|\bwatch\d,\d|openharmony|harmonyos|nintendo|libvlc/",
     r"\[mac ?os",
 )
 _PLATFORM = _any_of(
-    r"windows|win(?:9[58x]|32|64|ce)|macintosh|mac_|mac ?os|linux|x11|android|iphone|ipad|ipod|symb",
+    r"windows|win(?:9[58x]|32|64|ce|nt)|macintosh|mac_|mac ?os|linux|x11|android|iphone|ipad|ipod|symb",
     r"series ?[46]0|s60|cros |bsd|sunos",
     r"solaris|irix|aix|hp-ux|os/2|beos|haiku|amiga|morphos|aros|risc os|syllable|qnx|playstation",
     r"nintendo|xbox|blackberry|bb10",
     r"playbook|we?b0?os|tizen|bada|kaios|msie|trident|palm|java|j2me|midp|konqueror|netcast|bravia",
     r"viera|maemo|meego|kindle|mobile",
     r"tablet|\btv\b|nokia|brew|cygwin|opera|crkey|charon|unix|gecko/|us-government|platform; rv",
-    r"ms-?office|version/[\d.]+ safari/",
+    r"ms-?office|version/[\d.]+ safari/|openharmony|harmonyos|serenityos|\(ps[345]\)",
 )
-# A single bare word, such as "chrome" or "ipad", is nobody's browser.
-_BARE = re.compile(r"^[a-z]+$")
+# A single bare word, such as "chrome" or "ipad", is nobody's browser; "iPhoneXS" is an app's way to say its device.
+_BARE = re.compile(r"^(?!i(?:phone|pad|pod).)[a-z]+$")
 
 
 def _is_bot(text: str) -> bool:
     rest = _INNOCENT.sub(" ", text)
     if _MACHINE.search(rest) or _CONTACT.search(rest) or _BARE.match(text):
         return True
+    if _APPLIANCE.search(text):
+        return False
     if not _PEOPLES_DEVICE.search(text) and _TOOL.search(rest):
         return True
     if not _PEOPLES_START.match(text) and not _APP.search(text):
@@ -196,16 +211,28 @@ _APPS: tuple[tuple[str, str], ...] = (
     ("yahoo", r"yahoomobile|yjapp"),
 )
 _APP_RULES = tuple((name, re.compile(pattern)) for name, pattern in _APPS)
-# Android marks every embedded view; iOS ones leave out the Safari or Version token that every browser carries.
-_ANDROID_VIEW = re.compile(r"; ?wv\)|; wv;")
+# Android writes `wv` into every embedded view since 5.0 and `Version/4.0 Chrome/…` since 4.4, desktop apps name Electron, and
+# iOS views leave out the Safari token that every browser carries.
+_EMBEDDED = _any_of(
+    r"; ?wv[);]",
+    r"android.*version/\d\.\d (?:mobile )?chrome/|crosswalk/\d",
+    r"\belectron/\d|embeddedbrowser|\bwebview|[a-z]webview/\d",
+)
 _IOS_VIEW = re.compile(r"(?:iphone|ipad|ipod).*applewebkit/")
+_IOS_BROWSER = re.compile(r"safari/|opt/")
+# Whole browsers are built on such views too; they give their own name.
+_OWN_BROWSER = re.compile(
+    r"(?<!embedded)browser(?:lite)?/\d|\bopr/\d|\bopios/|\btv bro/|maxthon|ecosia|\bbrave\b|sleipnir|quark/\d|liebaofast"
+)
 
 
 def _in_app_browser(text: str) -> str | None:
     for name, rule in _APP_RULES:
         if rule.search(text):
             return name
-    if _ANDROID_VIEW.search(text) or (_IOS_VIEW.search(text) and "safari/" not in text and "opt/" not in text):
+    if _OWN_BROWSER.search(text):
+        return None
+    if _EMBEDDED.search(text) or (_IOS_VIEW.search(text) and not _IOS_BROWSER.search(text)):
         return "webview"
     return None
 

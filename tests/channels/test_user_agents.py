@@ -35,6 +35,18 @@ PEOPLE = {
     "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 5.1; Trident/4.0; .NET CLR 2.0.50727)": "desktop",
     f"Mozilla/5.0 (Windows Phone 10.0; Android 6.0.1; Microsoft; Lumia 650) {PHONE} Edge/15.15063": "mobile",
 }  # fmt: skip
+# What the SQL stand-in need not know: keypad phones, televisions, watches, phones with a robot's name.
+RARE = {
+    f"Mozilla/5.0 (Linux; Android 12; M Bot 90 PRO) {PHONE}": "mobile",
+    f"Mozilla/5.0 (Linux; Android 11; de-de; GLX Spider2) {PHONE}": "mobile",
+    "Mozilla/5.0 (Phone; OpenHarmony 5.1) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 ArkWeb/5.1.0.7 Mobile": "mobile",
+    "LG-F2410 UP.Browser/6.2.3 (GUI) MMP/2.0": "other",
+    "EXPLAY-B240 (MRE/3.1.00;MAUI/B240_S117;LCD/240320;WAP Browser/MAUI (HTTP PGDL;HTTPS)": "other",
+    "HbbTV/1.5.1 (+DRM;Sample;TV55Q;2.001;0001;wired)": "other",
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {CHROME} InspectBrowser/3.1": "desktop",
+    f"Mozilla/5.0 (X11; Linux x86_64) {KIT} Chrome/120.0 Not_A Brand/8 Safari/537.36": "desktop",
+    "atc/1.0 watchOS/10.4 model/Watch6,14 hwp/t8301 build/21T216 (6; dt:300)": "other",
+}  # fmt: skip
 MACHINES = (
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
     f"Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) {PHONE} (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
@@ -56,13 +68,16 @@ MACHINES = (
     "Mozilla/5.0 (Windows; U; Windows NT 5.1) W3C_Validator/1.3",
     "Feedfetcher-Google; (+http://www.google.com/feedfetcher.html; 1 subscribers)",
     "ExampleReader 1.0",
+    f"Mozilla/5.0 (Linux; Android 9; Pixel 3; SampleBot/1.0) {PHONE}",
+    f"Mozilla/5.0 (Linux; Android 4.4; Catchpoint) {PHONE}",
+    f"Mozilla/5.0 {KIT}; compatible; Sample-User/0.1) Chrome/119.0.6045.214 Safari/537.36",
 )
 
 
-@pytest.mark.parametrize("agent", PEOPLE)
-def test_people_are_not_bots_and_have_their_device(agent):
+@pytest.mark.parametrize(("agent", "device"), [*PEOPLE.items(), *RARE.items()])
+def test_people_are_not_bots_and_have_their_device(agent, device):
     row = parse_user_agents([agent]).iloc[0]
-    assert (row["is_bot"], row["device_type"]) == (False, PEOPLE[agent])
+    assert (row["is_bot"], row["device_type"]) == (False, device)
 
 
 @pytest.mark.parametrize("agent", MACHINES)
@@ -86,6 +101,42 @@ def test_published_in_app_browsers(cases):
     app = named["user_agent"].map(parsed["in_app_browser"]).replace({"google": "gsa"}).str.upper()
     # Messenger writes the Facebook app's own mark on three of its nine agents.
     assert set(named.loc[app != named["app"], "case_id"]) == {"inapp-005", "inapp-039", "inapp-040"}
+
+
+@pytest.mark.parametrize(
+    ("agent", "app"),
+    [
+        # WebView of Android 4.4, which has no `wv` yet, and of today
+        (
+            f"Mozilla/5.0 (Linux; Android 4.4.2; GT-I9505) {KIT} Version/4.0 Chrome/30.0.0.0 Mobile Safari/537.36",
+            "webview",
+        ),
+        (
+            f"Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) {KIT} Version/4.0 Chrome/130.0.0.0 Mobile Safari/537.36",
+            "webview",
+        ),
+        (
+            f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {KIT} Notes/4.2.0 Chrome/116.0.0.0 Electron/26.6.1 Safari/537.36",
+            "webview",
+        ),
+        (f"{IPHONE} Mobile/15E148", "webview"),
+        (f"{IPHONE} Mobile/15E148 LinkedInApp/9.30", "linkedin"),
+        # whole browsers on the same engine say who they are
+        (
+            f"Mozilla/5.0 (Linux; U; Android 14; SM-A546B; wv) {KIT} Version/4.0 Chrome/128.0 Mobile Safari/537.36 OPR/83.1",
+            None,
+        ),
+        (
+            f"Mozilla/5.0 (Linux; Android 13; V2145; wv) {KIT} Version/4.0 Chrome/87.0 Mobile Safari/537.36 VivoBrowser/12.4",
+            None,
+        ),
+        (f"Mozilla/5.0 (Linux; Android 10; K) {PHONE}", None),
+        (f"{IPHONE} CriOS/138.0 Mobile/15E148 Safari/604.1", None),
+    ],
+)
+def test_views_inside_apps_are_told_from_browsers_built_on_them(agent, app):
+    row = parse_user_agents([agent]).iloc[0]
+    assert (row["is_bot"], row["in_app_browser"]) == (False, app)
 
 
 def test_the_frame_has_one_row_a_text_with_its_md5():
