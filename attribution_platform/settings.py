@@ -96,20 +96,17 @@ Minutes = Annotated[int, Field(ge=1, le=1440)]
 
 
 class SessionTimeouts(_Section):
-    """Minutes of inactivity that end a session, for sources that want another pause than the rest."""
+    """Minutes of inactivity that end a session, for surfaces that want another pause than the rest."""
 
-    ga4: Minutes | None = None
-    posthog: Minutes | None = None
-    mixpanel: Minutes | None = None
-    amplitude: Minutes | None = None
+    web: Minutes | None = None
+    app: Minutes | None = None
     backend: Minutes | None = None
-    files: Minutes | None = None
 
 
 class Attribution(_Section):
     lookback_days: Annotated[int, Field(ge=1, le=730)] = 90
     session_timeout_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
-    session_timeout_minutes_by_source: SessionTimeouts = SessionTimeouts()
+    session_timeout_minutes_by_surface: SessionTimeouts = SessionTimeouts()
     staleness_days: Annotated[int, Field(ge=1, le=730)] = 90
     retention_days: Annotated[int, Field(ge=1, le=99)] = 30
     # Only so many of the last touches of a journey; unset for all of them.
@@ -466,7 +463,7 @@ class Settings(BaseSettings):
             "reporting_currency": self.project.reporting_currency,
             "own_domains": list(self.project.own_domains),
             "session_timeout_minutes": self.attribution.session_timeout_minutes,
-            "session_timeout_minutes_by_source": self.attribution.session_timeout_minutes_by_source.model_dump(
+            "session_timeout_minutes_by_surface": self.attribution.session_timeout_minutes_by_surface.model_dump(
                 exclude_none=True
             ),
             "staleness_days": self.attribution.staleness_days,

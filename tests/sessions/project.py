@@ -51,7 +51,7 @@ _TEXTS = (
     "country",
 )
 EVENTS = ", ".join(f"{name} varchar" for name in _TEXTS) + (
-    ", occurred_at timestamp, value double, is_bot boolean default false"
+    ", occurred_at timestamp, value double, is_bot boolean default false, surface varchar default 'web'"
 )
 RESOLUTION = (
     "identifier_type varchar, identifier varchar, canonical_user_id varchar, match_tier varchar, "
@@ -61,7 +61,7 @@ RESOLUTION = (
 
 @dataclass(frozen=True)
 class SessionsProject:
-    """A dbt project with `int_sessions__detected` and tables in place of what it reads."""
+    """A dbt project with the session models and tables in place of what it reads."""
 
     folder: Path
 
@@ -82,21 +82,22 @@ class SessionsProject:
             names = ", ".join(events.columns)
             connection.execute(f"insert into upstream.int_events__unified ({names}) select {names} from frame")
 
-    def build(self, **variables: Any) -> pd.DataFrame:
-        """Build the model; returns its rows by start.
+    def build(self, full_refresh: bool = True, **variables: Any) -> pd.DataFrame:
+        """Build the models; returns the sessions by start.
 
         Raises:
             AssertionError: dbt failed; the message is the end of its output.
         """
-        self.run(**variables)
+        self.run(full_refresh, **variables)
         with self.connect() as connection:
             return connection.execute(
                 "select * from intermediate.int_sessions__detected order by started_at, session_id"
             ).df()
 
-    def run(self, **variables: Any) -> None:
+    def run(self, full_refresh: bool = True, **variables: Any) -> None:
         command = [str(Path(sys.executable).parent / "dbt"), "--no-use-colors", "build"]
         command += ["--exclude-resource-type", "unit_test", "--vars", yaml.safe_dump(variables or {}).strip()]
+        command += ["--full-refresh"] if full_refresh else []
         environment = {
             **os.environ,
             "ATTRIBUTION_WAREHOUSE_PATH": str(self.warehouse),
@@ -110,7 +111,7 @@ class SessionsProject:
 
 
 def make_sessions_project(folder: Path) -> SessionsProject:
-    """The real model and macros in a folder of their own."""
+    """The real models and macros in a folder of their own."""
     (folder / "landing").mkdir(parents=True)
     for name in ("macros", "profiles.yml", "dbt_project.yml"):
         (folder / name).symlink_to(PROJECT / name)

@@ -111,3 +111,19 @@
     from source
     left join devices on source.device_id is null and source.distinct_id = devices.device_id
 {% endmacro %}
+
+{#- Where a product analytics event happened. A browser sends an address or its own name with every event, an app its phone's
+    system alone, a server neither. -#}
+{% macro web_event_surface() -%}
+    case
+        when event_name = 'screen_view'
+        then 'app'
+        when page_url is not null or browser is not null
+        then 'web'
+        when lower(operating_system) in ('ios', 'ipados', 'android')
+        then 'app'
+        when device_id is null
+        then 'backend'
+        else 'web'
+    end
+{%- endmacro %}

@@ -15,6 +15,7 @@ with
         select
             web.event_id,
             web.source,
+            web.surface,
             web.device_id,
             web.user_id,
             web.email_hash,
@@ -44,6 +45,7 @@ with
         select
             'request:' || request_id as event_id,
             'backend' as source,
+            'backend' as surface,
             device_id,
             user_id,
             null as email_hash,
@@ -68,6 +70,7 @@ with
         select
             event_id,
             'files' as source,
+            case when event_name = 'screen_view' then 'app' else 'web' end as surface,
             device_id,
             user_id,
             email_hash,
@@ -131,6 +134,7 @@ with
 select
     events.event_id,
     events.source,
+    events.surface,
     nullif(trim(events.device_id), '') as device_id,
     nullif(trim(events.user_id), '') as user_id,
     nullif(events.email_hash, '') as email_hash,

@@ -13,6 +13,7 @@ with
         select
             event_id,
             'ga4' as source,
+            case when lower(platform) in ('ios', 'android') then 'app' else 'web' end as surface,
             device_id,
             user_id,
             cast(null as {{ type_of("text") }}) as email_hash,
@@ -33,6 +34,7 @@ with
             select
                 event_id,
                 '{{ vendor }}' as source,
+                {{ web_event_surface() }} as surface,
                 device_id,
                 user_id,
                 email_hash,
@@ -95,6 +97,7 @@ with
         {%- for field in [
             "event_id",
             "source",
+            "surface",
             "device_id",
             "user_id",
             "email_hash",
