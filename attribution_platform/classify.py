@@ -48,6 +48,7 @@ class ClassifySummary:
         bots: Visits whose user agent is a machine's.
         in_app: Visits from a browser inside another app.
         renamed: Input columns that bore an output name, with the name they were given.
+        absent: Columns the rules read that the input has none of.
         out_path: The file written.
     """
 
@@ -57,12 +58,15 @@ class ClassifySummary:
     bots: int
     in_app: int
     renamed: Mapping[str, str]
+    absent: Sequence[str] = ()
     out_path: Path | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} visits, {self.bots:,} by bots, {self.in_app:,} inside apps"]
         lines += [f"  {channel:<28}{reason:<32}{count:>9,}" for (channel, reason), count in self.reasons.items()]
         lines += [f"  your column {old} is kept as {new}" for old, new in self.renamed.items()]
+        if self.absent:
+            lines.append(f"  read as empty, for want of a column: {', '.join(self.absent)}")
         if self.out_path:
             lines.append(f"written to {self.out_path}")
         return "\n".join(lines)
@@ -84,8 +88,12 @@ def classify_file(
         own_domains: A referrer on one of these is Internal.
 
     Raises:
-        ClassifyInputError: the file cannot be read, has none of the columns, or a rule is wrong.
+        ClassifyInputError: the file cannot be read, has none of the columns, a rule is wrong, or the result cannot be written.
     """
+    if out_path.exists() and not out_path.is_file():
+        raise ClassifyInputError(
+            f"{out_path} is a {'folder' if out_path.is_dir() else 'device'}; name the file to write."
+        )
     with duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     ) as connection:
@@ -115,14 +123,18 @@ def classify_frame(
 
 
 def _read(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    if path.is_dir():
+        raise ClassifyInputError(f"{path} is a folder; name a CSV or Parquet file.")
     if not path.is_file():
         raise ClassifyInputError(f"{path}: no such file.")
     is_parquet = path.suffix.lower() in PARQUET
-    relation = "read_parquet($path)" if is_parquet else f"read_csv($path, {_csv_shape(path)})"
     try:
+        relation = "read_parquet($path)" if is_parquet else f"read_csv($path, {_csv_shape(path)})"
         connection.execute(
             f"create table input as select row_number() over () as visit_id__, * from {relation}", {"path": str(path)}
         )
+    except OSError as error:
+        raise ClassifyInputError(f"{path} cannot be read: {error.strerror}.") from None
     except duckdb.Error as error:
         raise ClassifyInputError(
             f"{path.name}{_reader_complaint(str(error), 'Parquet' if is_parquet else 'CSV')}"
@@ -134,11 +146,20 @@ def _reader_complaint(text: str, kind: str) -> str:
     line = re.search(r"CSV Error on Line: (\d+)", text)
     if line is None:
         return f" cannot be read as {kind}: {' '.join(text.split())}"
+    place = f", line {line[1]}: "
     counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    if counts and int(counts[2]) > int(counts[1]):
+        return f"{place}{counts[2]} columns where the header has {counts[1]}; quote values that hold the separator."
     if counts:
-        return f", line {line[1]}: {counts[2]} columns where the header has {counts[1]}; quote values that hold the separator."
+        return (
+            f"{place}only {counts[2]} of the header's {counts[1]} columns; it is cut short, or a quote is never closed."
+        )
+    if "utf-8" in text.lower():
+        return f'{place}not UTF-8. Save the file again as "CSV UTF-8" (in a spreadsheet: Save as).'
+    if "quote" in text.lower():
+        return f'{place}a quote (") is opened and never closed, or stands inside a value unquoted.'
     detail = text.splitlines()[2:3] if "Original Line" in text else text.splitlines()[1:2]
-    return f", line {line[1]}: {' '.join(detail).strip()}"
+    return f"{place}{' '.join(detail).strip()}"
 
 
 def _csv_shape(path: Path) -> str:
@@ -146,6 +167,13 @@ def _csv_shape(path: Path) -> str:
 
     Every cell is text; an empty one reads as null and is written back empty.
     """
+    with path.open("rb") as raw:
+        start = raw.read(4)
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise ClassifyInputError(f'{path.name} is UTF-16. Save it again as "CSV UTF-8".')
+    if start[:2] == b"PK" or start[:4] == b"PAR1":
+        kind = "a spreadsheet or archive" if start[:2] == b"PK" else "Parquet under another suffix"
+        raise ClassifyInputError(f'{path.name} is {kind}, not CSV. Save it as "CSV UTF-8", or name it .parquet.')
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         first = file.readline()
         delimiter = max(DELIMITERS, key=first.count)
@@ -153,6 +181,9 @@ def _csv_shape(path: Path) -> str:
         header = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
     if not any(header):
         raise ClassifyInputError(f"{path.name}, line 1: no column names; it needs some of {', '.join(INPUT_COLUMNS)}.")
+    unnamed = [place for place, name in enumerate(header, start=1) if not name]
+    if unnamed:
+        raise ClassifyInputError(f"{path.name}, line 1: column {unnamed[0]} has no name; name it or take it out.")
     lowered = [name.lower() for name in header]
     twice = sorted({name for name in lowered if lowered.count(name) > 1})
     if twice:
@@ -172,6 +203,8 @@ def _classify(
 ) -> ClassifySummary:
     """Turn the table `input` into the table `classified`, with `visit_id__` in input order."""
     columns = [str(row[0]) for row in connection.execute("describe input").fetchall() if row[0] != "visit_id__"]
+    if any(column.lower().startswith("visit_id__") for column in columns):
+        raise ClassifyInputError(f"{name}: rename column visit_id__; the command numbers its rows under that name.")
     given = _known_columns(columns, name)
     macros = ChannelMacros(channel_rules, own_domains)
     for seed in SEEDS:
@@ -194,10 +227,10 @@ def _classify(
     renamed = {column: f"{column}_given" for column in columns if column.lower() in OUTPUT_COLUMNS}
     kept = ", ".join(f"input.{_quoted(column)} as {_quoted(renamed.get(column, column))}" for column in columns)
     connection.execute(
-        f"create table classified as select input.visit_id__, {kept}, channels.channel, channels.channel_reason, "
+        # A view: a copy of a million rows costs half a gigabyte.
+        f"create view classified as select input.visit_id__, {kept}, channels.channel, channels.channel_reason, "
         "visits.is_bot, visits.is_in_app_browser, visits.device_type "
-        "from input join channels on channels.visit_id = input.visit_id__ join visits on visits.visit_id = input.visit_id__ "
-        "order by input.visit_id__"
+        "from input join channels on channels.visit_id = input.visit_id__ join visits on visits.visit_id = input.visit_id__"
     )
     counted = connection.execute(
         "select channel, channel_reason, count(*), count(*) filter (is_bot), count(*) filter (is_in_app_browser) "
@@ -213,6 +246,7 @@ def _classify(
         bots=sum(row[3] for row in counted),
         in_app=sum(row[4] for row in counted),
         renamed=renamed,
+        absent=[canonical for canonical in INPUT_COLUMNS if canonical not in given],
     )
 
 
@@ -281,10 +315,11 @@ def _statements(
 
 def _write(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     kind = "parquet" if path.suffix.lower() in PARQUET else "csv, header true"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
         connection.execute(
             f"copy (select * exclude (visit_id__) from classified order by visit_id__) to {_literal(temporary)} (format {kind})"
         )
@@ -293,8 +328,12 @@ def _write(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)
         Path(temporary).replace(path)
+    except (OSError, duckdb.IOException) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ClassifyInputError(f"{path} cannot be written: {reason}. Name a place you may write to.") from None
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def _quoted(name: str) -> str:

@@ -1,12 +1,13 @@
 """Every published case, against the written adjudication."""
 
 import csv
+import re
 
 import pandas as pd
 
 from attribution_platform.classify import classify_frame
 from attribution_platform.layout import DBT_PROJECT_DIR
-from tests.channels.adjudication import DECIDED, SHARED, published_visits
+from tests.channels.adjudication import DECIDED, DECIDED_APPS, SHARED, published_visits
 
 TAXONOMY = {
     "Direct", "Cross-network", "Paid Shopping", "Paid Search", "Paid Social", "Paid Video", "Display", "Paid Other",
@@ -40,9 +41,17 @@ def test_every_source_google_publishes_keeps_its_category(cases):
     }  # fmt: skip
 
 
-def test_the_decision_record_names_every_overruled_case():
+def test_the_decision_record_lists_every_overruled_case_with_our_answer_and_a_reason():
     record = (DBT_PROJECT_DIR.parent / "docs" / "decisions" / "channel-taxonomy.md").read_text(encoding="utf-8")
-    assert [case for case in DECIDED if case not in record] == []
+    listed = {}
+    for line in filter(lambda line: line.startswith("|"), record.splitlines()):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for case in re.findall(r"(?:posthog|velir|matomo|phdom|inapp)-\d+", cells[0]):
+            assert len(cells) == 5, line
+            assert cells[4], line
+            listed[case] = cells[3]
+    decided = {case: answer for case, (answer, _) in {**DECIDED, **DECIDED_APPS}.items()}
+    assert listed == decided
 
 
 def test_no_listed_domain_is_hit_by_a_name_that_only_ends_like_it():
@@ -50,5 +59,6 @@ def test_no_listed_domain_is_hit_by_a_name_that_only_ends_like_it():
         domains = [row["domain"] for row in csv.DictReader(file)]
     # "t.co" -> "microsoft.co", "x.com" -> "dropbox.com" and so on; deeper names would fall to their own parent domain.
     glued = [f"zz{domain}" for domain in domains if domain.count(".") == 1 and "*" not in domain]
-    result = classify_frame(pd.DataFrame({"referrer": [*glued, "microsoft.com", "dropbox.com", "xxt.co"]}))
-    assert set(result["channel"]) == {"Referral"}
+    names = [*glued, "microsoft.com", "dropbox.com", "xxt.co", "netflix.com.example", "chatgpt.com.example"]
+    assert set(classify_frame(pd.DataFrame({"referrer": names}))["channel"]) == {"Referral"}
+    assert set(classify_frame(pd.DataFrame({"source": names}))["channel"]) == {"Unassigned"}

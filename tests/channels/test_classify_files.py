@@ -87,7 +87,12 @@ def test_no_rows_give_no_rows(tmp_path):
     [
         (["id,url", "1,x"], ["in.csv", "landing_url", "id, url"]),
         (["referrer,Referrer", "a,b"], ["in.csv", "line 1", "referrer", "twice"]),
-        (["referrer,source", "a,b", "c,d,e", "f,g"], ["in.csv", "line 3"]),
+        (["referrer,source", "a,b", "c,d,e", "f,g"], ["in.csv", "line 3", "3 columns", "quote"]),
+        (["referrer,source", "a,b", "c"], ["in.csv", "line 3", "only 1", "cut short"]),
+        (["referrer,source", '"a,b', "c,d"], ["in.csv", "line 2", "quote", "never closed"]),
+        (["referrer,,source", "a,,b"], ["in.csv", "line 1", "column 2", "no name"]),
+        (["", "referrer,source"], ["in.csv", "line 1", "no column names"]),
+        (["referrer,visit_id__", "a,b"], ["in.csv", "visit_id__", "rename"]),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_place(tmp_path, lines, words):
@@ -103,3 +108,40 @@ def test_missing_and_broken_files_are_named(tmp_path):
         classify_file(tmp_path / "nowhere.csv", tmp_path / "out.csv")
     with pytest.raises(ClassifyInputError, match=r"broken\.parquet cannot be read as Parquet"):
         classify_file(write(tmp_path / "broken.parquet", "no"), tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("source\nFrühling\n".encode("latin-1"), ["in.csv", "line 2", "UTF-8"]),
+        ("source\ngoogle\n".encode("utf-16"), ["in.csv", "UTF-16", "CSV UTF-8"]),
+        (b"PK\x03\x04 a spreadsheet", ["in.csv", "spreadsheet", "CSV UTF-8"]),
+        (b"", ["in.csv", "line 1", "no column names"]),
+    ],
+)
+def test_other_encodings_and_formats_are_told_by_name(tmp_path, content, words):
+    (tmp_path / "in.csv").write_bytes(content)
+    with pytest.raises(ClassifyInputError) as error:
+        classify_file(tmp_path / "in.csv", tmp_path / "out.csv")
+    assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_byte_order_mark_windows_line_ends_and_any_separator(tmp_path, separator):
+    text = f"Source{separator}Medium\r\ngoogle{separator}cpc\r\n"
+    (tmp_path / "in.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    summary = classify_file(tmp_path / "in.csv", tmp_path / "out.csv")
+    assert summary.channels == {"Paid Search": 1}
+    assert "campaign, referrer, landing_url, user_agent" in str(summary)
+
+
+def test_what_cannot_be_written_is_said_and_leaves_no_trace(tmp_path):
+    given = write(tmp_path / "in.csv", "referrer", "facebook.com")
+    (tmp_path / "folder").mkdir()
+    for out, word in ((tmp_path / "folder", "folder"), (given / "out.csv", "cannot be written")):
+        with pytest.raises(ClassifyInputError, match=word):
+            classify_file(given, out)
+    with pytest.raises(ClassifyInputError, match="is a folder"):
+        classify_file(tmp_path, tmp_path / "out.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.csv"]
+    assert given.read_text(encoding="utf-8") == "referrer\nfacebook.com\n"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from attribution_platform.channel_sql import ChannelMacros
 from attribution_platform.user_agents import COLUMN_TYPES, parse_user_agents
+from tests.channels.adjudication import DECIDED_APPS
 
 KIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 CHROME = f"{KIT} Chrome/138.0.0.0 Safari/537.36"
@@ -88,19 +89,16 @@ def test_machines_are_bots(agent):
 
 def test_published_in_app_browsers(cases):
     published = cases("inapp_spy_cases.csv")
+    assert len(published) == 84
     # One agent is filed twice, under two apps; parsing is per distinct text.
     parsed = parse_user_agents(published["user_agent"]).set_index("user_agent")
-    seen = published["user_agent"].map(parsed["is_in_app_browser"])
-    inside = published["section"] == "inapp"
-    assert not seen[~inside].any()
-    # Telegram leaves no mark on its agents; nothing in the text tells these two from the plain browser.
-    assert set(published.loc[inside & ~seen, "case_id"]) == {"inapp-002", "inapp-048"}
-    assert seen[inside].mean() >= 0.95
     assert not published["user_agent"].map(parsed["is_bot"]).any()
-    named = published[inside & seen]
-    app = named["user_agent"].map(parsed["in_app_browser"]).replace({"google": "gsa"}).str.upper()
-    # Messenger writes the Facebook app's own mark on three of its nine agents.
-    assert set(named.loc[app != named["app"], "case_id"]) == {"inapp-005", "inapp-039", "inapp-040"}
+    names = published["app"].str.lower().replace({"gsa": "google"}).where(published["section"] == "inapp", "none")
+    expected = published["case_id"].map({case: app for case, (app, _) in DECIDED_APPS.items()}).fillna(names)
+    app = published["user_agent"].map(parsed["in_app_browser"]).fillna("none")
+    assert dict(zip(published["case_id"], app, strict=True)) == dict(zip(published["case_id"], expected, strict=True))
+    assert ((app != "none") == (published["section"] == "inapp")).mean() >= 0.97
+    assert (app != "none")[published["section"] == "inapp"].mean() >= 0.95
 
 
 @pytest.mark.parametrize(
