@@ -61,9 +61,9 @@ def label_in_sql(edges: Path, out: Path) -> None:
 
 
 def label_in_python(edges: Path, out: Path) -> None:
-    table = pq.read_table(edges)
+    ends = pq.read_table(edges).columns
     begun, worked = time.perf_counter(), time.process_time()
-    nodes, labels = component_labels(table["left_node"], table["right_node"])
+    nodes, labels = component_labels(*ends)
     seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
     pq.write_table(pa.table({"node": nodes, "label": labels}), out)
     print(seconds, cpu)

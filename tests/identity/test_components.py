@@ -42,11 +42,11 @@ def connection():
         yield opened
 
 
-def in_sql(connection, edges: list[tuple[str, str]]) -> tuple[dict[str, str], int]:
+def in_sql(connection, edges: list[tuple[str, str]], rounds: int = 10) -> tuple[dict[str, str], int]:
     connection.execute("delete from edges")
     if edges:
         connection.executemany("insert into edges values (?, ?)", edges)
-    chain = components_sql("edges")
+    chain = components_sql("edges", rounds)
     labels = connection.execute(f"with {chain} select node, label from component_labels").fetchall()
     open_edges = connection.execute(f"with {chain} select count(*) from component_open_edges").fetchone()[0]
     return dict(labels), open_edges
@@ -62,6 +62,11 @@ def test_all_forms_agree(connection, edges):
     labels, open_edges = in_sql(connection, edges)
     assert open_edges == 0
     assert labels == in_python(edges) == union_find(edges)
+
+
+def test_too_few_rounds_leave_open_edges(connection):
+    _, open_edges = in_sql(connection, CHAIN, rounds=1)
+    assert open_edges > 0
 
 
 def test_a_removed_edge_separates_and_touches_no_other_component():

@@ -5,16 +5,18 @@
     `component_open_edges` the edges between components not yet merged, empty once the rounds sufficed.
 
     A round hooks every node to its smallest neighbour, jumps one pointer, and keeps only the edges between different
-    representatives (as Splink does). Nodes are numbered in the order of the md5 of their name: with names in order a chain of
-    n nodes would lose two nodes a round, in hashed order it shrinks about threefold; and numbers take a quarter of the room
-    of digests. Unrolled, because a recursive CTE on Snowflake knows neither UNION nor USING KEY. The label is the smallest md5
-    of the component.
+    representatives (Bögeholz, Brand and Todor 2020, "In-database connected component analysis": in a random order a round is expected to
+    take a fixed share of the nodes; ten million edges with chains and hubs need six rounds).
+    Nodes are numbered in the order of a hash: with names in order a chain of n nodes would lose two nodes a round. Which hash
+    does not matter, since the label, the smallest md5 of the members, is taken at the end, once; sorting and carrying 32
+    characters a node through the rounds took half of the time. Unrolled, because a recursive CTE on Snowflake knows neither
+    UNION nor USING KEY; no number of rounds is enough for certain, so tests/identity/assert_components_are_closed.sql asks.
 
     DuckDB would otherwise write a step out anew for each of its uses, and their number doubles every round. -#}
-{% macro connected_components(edges, rounds=8) -%}
+{% macro connected_components(edges, rounds=10) -%}
     {%- set once = "" if target.type == "snowflake" else "materialized" -%}
     component_nodes as {{ once }} (
-        select node, md5(node) as digest, row_number() over (order by md5(node)) as node_number
+        select node, row_number() over (order by hash(node)) as node_number
         from
             (
                 select left_node as node
@@ -33,7 +35,7 @@
         where edges.left_node <> edges.right_node
     ),
     component_edges_0 as {{ once }} (
-        select distinct
+        select
             least(halves.left_number, nodes.node_number) as low_node,
             greatest(halves.left_number, nodes.node_number) as high_node
         from component_halves as halves
@@ -53,9 +55,9 @@
             group by node
         ),
         component_jumps_{{ round }} as {{ once }} (
-            select hooks.node, coalesce(next_hooks.label, hooks.label) as label
+            select hooks.node, next_hooks.label
             from component_hooks_{{ round }} as hooks
-            left join component_hooks_{{ round }} as next_hooks on hooks.label = next_hooks.node
+            inner join component_hooks_{{ round }} as next_hooks on hooks.label = next_hooks.node
         ),
         -- One end at a time: in one join of three, a planner that guesses few rows crosses the two lists of
         -- nodes first, 5 GB for a million edges.
@@ -85,13 +87,14 @@
         ),
     {%- endfor %}
     component_names as {{ once }} (
-        select nodes.node, roots.label
+        select nodes.node, roots.label as root
         from component_nodes as nodes
         inner join component_roots_1 as roots on nodes.node_number = roots.node
     ),
+    component_digests as {{ once }} (select root, min(md5(node)) as label from component_names group by root),
     component_labels as (
-        select names.node, nodes.digest as label
+        select names.node, digests.label
         from component_names as names
-        inner join component_nodes as nodes on names.label = nodes.node_number
+        inner join component_digests as digests on names.root = digests.root
     )
 {%- endmacro %}
