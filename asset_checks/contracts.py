@@ -27,7 +27,7 @@ def _of_source(dataset: str, tables: list[str], settings: Settings) -> dg.AssetC
             dg.AssetCheckSpec(
                 name=NAME,
                 asset=keys.table_key(*table.split(".")),
-                description="Columns, types and vocabularies are those somebody accepted.",
+                description="Columns, types and vocabularies are those somebody accepted, and have what settings refer to.",
             )
             for table in tables
         ],
@@ -41,7 +41,11 @@ def _of_source(dataset: str, tables: list[str], settings: Settings) -> dg.AssetC
                 passed=not found,
                 severity=dg.AssetCheckSeverity.ERROR,
                 description="; ".join(found) or None,
-                metadata={"accept": f"attribution contracts accept {table} --reason …"} if found else {},
+                metadata={
+                    "accept": f"attribution contracts accept {table} --reason …; a stage also in attribution.toml"
+                }
+                if found
+                else {},
             )
 
     return _checks

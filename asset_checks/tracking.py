@@ -1,9 +1,10 @@
 """Is the tracking still there? Judgements over the coverage mart, with thresholds from attribution.toml.
 
-The predicates are plain functions over frames; the checks only wrap them. Few units are "insufficient volume": a warning, never
-green.
+The predicates are plain functions over frames; the checks only wrap them. Few units are "insufficient volume": where no segment has
+enough, the check has no result and Dagster shows it as skipped, neither green nor a warning.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
@@ -30,9 +31,10 @@ LATEST_WEEK = """
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rate check found. `low` and `thin` name segments under the minimum, and those with too few units to tell."""
+    """What a rate check found; `passed` is None where nobody can tell. `low` and `thin` name segments under the minimum, and those
+    with too few units to tell."""
 
-    passed: bool
+    passed: bool | None
     low: tuple[str, ...]
     thin: tuple[str, ...]
 
@@ -43,7 +45,9 @@ class Verdict:
             parts.append(f"under the minimum: {', '.join(self.low)}")
         if self.thin:
             parts.append(f"insufficient volume: {', '.join(self.thin)}")
-        return "; ".join(parts) or "all segments at or above the minimum"
+        if not parts:
+            return "all segments at or above the minimum" if self.passed else "no complete week yet"
+        return "; ".join(parts)
 
 
 def judge_rates(latest: pd.DataFrame, minimum: float) -> Verdict:
@@ -56,16 +60,17 @@ def judge_rates(latest: pd.DataFrame, minimum: float) -> Verdict:
     enough = latest["status"] != LOW_VOLUME
     low = latest[enough & (latest["rate"] < minimum)]["segment"]
     thin = latest[~enough]["segment"]
-    return Verdict(passed=low.empty and thin.empty and not latest.empty, low=tuple(low), thin=tuple(thin))
+    return Verdict(passed=low.empty if enough.any() else None, low=tuple(low), thin=tuple(thin))
 
 
-def _result(latest: pd.DataFrame, minimum: float) -> dg.AssetCheckResult:
-    verdict = judge_rates(latest, minimum)
+def _result(name: str, latest: pd.DataFrame, minimum: float, verdict: Verdict) -> dg.AssetCheckResult:
     sample = latest.assign(week_on=latest["week_on"].astype(str)).round(4)
     return dg.AssetCheckResult(
-        passed=verdict.passed,
+        asset_key=dg.AssetKey(COVERAGE_MART),
+        check_name=name,
+        passed=bool(verdict.passed),
         severity=dg.AssetCheckSeverity.WARN,
-        description=verdict.sentence if len(latest) else "no complete week yet",
+        description=verdict.sentence,
         metadata={
             "minimum": minimum,
             "latest_week": dg.MetadataValue.md(sample.to_markdown(index=False) or "no rows"),
@@ -75,23 +80,43 @@ def _result(latest: pd.DataFrame, minimum: float) -> dg.AssetCheckResult:
 
 def build_tracking_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     thresholds = settings.alerts.thresholds
+    # Name of the check: metric, cut, minimum, what it says.
+    rates = {
+        "click_ids_are_captured": (
+            "click_id_capture",
+            "platform",
+            thresholds.click_id_capture_min,
+            "Sessions that an ad platform sent still carry its click id, platform by platform.",
+        ),
+        "conversions_have_touches": (
+            "behavioural_coverage",
+            "all",
+            thresholds.behavioural_coverage_min,
+            "Enough conversions have at least one real touch before them.",
+        ),
+    }
 
-    @dg.asset_check(
-        asset=COVERAGE_MART,
+    @dg.multi_asset_check(
+        name="tracking",
+        can_subset=True,
+        specs=[
+            dg.AssetCheckSpec(name=name, asset=dg.AssetKey(COVERAGE_MART), description=description)
+            for name, (*_, description) in rates.items()
+        ],
         pool=WAREHOUSE_POOL,
-        description="Sessions that an ad platform sent still carry its click id, platform by platform.",
     )
-    def click_ids_are_captured(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-        latest = warehouse.query(LATEST_WEEK.format(metric="click_id_capture", segment_type="platform"))
-        return _result(latest, thresholds.click_id_capture_min)
+    def _checks(
+        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.AssetCheckResult]:
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        for name, (metric, segment_type, minimum, _) in rates.items():
+            if name not in wanted:
+                continue
+            latest = warehouse.query(LATEST_WEEK.format(metric=metric, segment_type=segment_type))
+            verdict = judge_rates(latest, minimum)
+            if verdict.passed is None:
+                context.log.info(f"{name}: no verdict, {verdict.sentence}")
+            else:
+                yield _result(name, latest, minimum, verdict)
 
-    @dg.asset_check(
-        asset=COVERAGE_MART,
-        pool=WAREHOUSE_POOL,
-        description="Enough conversions have at least one real touch before them.",
-    )
-    def conversions_have_touches(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-        latest = warehouse.query(LATEST_WEEK.format(metric="behavioural_coverage", segment_type="all"))
-        return _result(latest, thresholds.behavioural_coverage_min)
-
-    return [click_ids_are_captured, conversions_have_touches]
+    return [_checks]

@@ -61,15 +61,21 @@ def run(
 
 @app.command()
 def demo(
-    people: Annotated[int, typer.Option(min=200, help="Size of the simulated world.")] = 2000,
+    people: Annotated[int, typer.Option(min=200, help="Size of the simulated world; half of them at a time.")] = 4000,
     days: Annotated[int, typer.Option(min=30, help="Days of history.")] = 120,
     seed: Annotated[int, typer.Option(help="The same seed gives the same world.")] = 7,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Break something: gclid, fbclid, utm, consent, identity, spend, source or crm; docs/sandbox.md."
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Start the sandbox, run everything against it, and show what came out beside the known truth."""
     from attribution_platform.demo import run_demo
 
-    raise typer.Exit(run_demo(people, days, seed, config, console, errors))
+    raise typer.Exit(run_demo(people, days, seed, config, console, errors, fault or ()))
 
 
 @app.command()

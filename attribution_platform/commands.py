@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from attribution_platform.layout import PROJECT_ROOT
+from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.run import BusyError, RunOutcome, prepare_instance_home, run_job
 from attribution_platform.settings import (
     CONFIG_VARIABLE,
@@ -18,7 +19,7 @@ from attribution_platform.settings import (
     SettingsError,
     load_settings,
 )
-from attribution_platform.summary import Summary, summarise
+from attribution_platform.summary import Summary, summarise, watch_summary
 
 JOBS = ("daily", "monthly", "full", "fast", "rebuild")
 
@@ -54,6 +55,20 @@ def show_summary(summary: Summary, console: Console) -> None:
     coverage = summary.coverage.set_index("metric")
     coverage["week_on"] = coverage["week_on"].astype(str).str.slice(0, 10)
     console.print(frame_table("Tracking coverage, last complete week", coverage, decimals=3))
+
+
+def show_watch(warehouse: Warehouse, console: Console) -> None:
+    """What the watch on the tracking says: green, or each alarm in a sentence."""
+    watch = watch_summary(warehouse)
+    console.print("\nWatch on the tracking", style="bold")
+    left_out = ", ".join(f"{count} {reason}" for reason, count in watch.unjudged.items())
+    verdict = f"{len(watch.sentences)} alarms stand" if watch.sentences else "no drift"
+    console.print(
+        f"  {verdict}: {watch.judged} series judged" + (f"; no verdict: {left_out}" if left_out else ""),
+        highlight=False,
+    )
+    for sentence in watch.sentences:
+        console.print(f"  - {sentence}", markup=False, highlight=False)
 
 
 def show_outcome(outcome: RunOutcome, console: Console) -> None:
@@ -118,7 +133,9 @@ def run_and_report(job: str, config: Path | None, console: Console, errors: Cons
         from attribution_platform.resources.factory import build_warehouse
 
         console.print()
-        show_summary(summarise(build_warehouse(settings)), console)
+        warehouse = build_warehouse(settings)
+        show_summary(summarise(warehouse), console)
+        show_watch(warehouse, console)
         show_where_next(settings, console)
     return 0 if outcome.success else 1
 

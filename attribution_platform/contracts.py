@@ -5,20 +5,27 @@ vocabulary (a pipeline's stages). The first sight of a table pins it; then a dif
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from attribution_platform import keys
 from attribution_platform.resources.warehouse import Warehouse
-from attribution_platform.settings import Settings
+from attribution_platform.settings import CrmName, Settings
 from attribution_platform.watch import CHANGES
 from dlt_pipelines.registry import SOURCES
 
 PINS = "contract_pins"
 FIRST_SIGHT = "first sight"
 # Columns whose values are names that settings and models refer to.
-VOCABULARIES: Mapping[str, str] = {"raw_hubspot.deal_stages": "stage_id", "raw_mailchimp.email_activity": "action"}
+STAGES: Mapping[CrmName, tuple[str, str]] = {
+    "hubspot": ("raw_hubspot.deal_stages", "stage_id"),
+    "salesforce": ("raw_salesforce.opportunity_stages", "api_name"),
+    "pipedrive": ("raw_pipedrive.stages", "id"),
+}
+VOCABULARIES: Mapping[str, str] = {**dict(STAGES.values()), "raw_mailchimp.email_activity": "action"}
+# Pipedrive keeps these apart from its stages; a conversion may count them all the same.
+PIPEDRIVE_ENDINGS = ("won", "lost")
 PIN_TYPES = {
     "raw_table": "varchar",
     "item": "varchar",
@@ -70,6 +77,26 @@ def differences(pinned: Contract, now: Contract) -> list[str]:
     return [*gone, *new, *other]
 
 
+def missing_stages(settings: Settings, raw_table: str, now: Contract) -> list[str]:
+    """Stages that attribution.toml counts as conversions and the CRM that counts does not have, in words.
+
+    No pin is needed to see it, and no acceptance ends it: until the setting names the new stage its conversions stay away.
+    """
+    on = [name for name in get_args(CrmName) if name in settings.enabled_sources]
+    primary = settings.crm.primary or (on[0] if on else None)
+    if primary is None or STAGES[primary][0] != raw_table:
+        return []
+    column = STAGES[primary][1]
+    known = {item.removeprefix(f"{column} value ") for item in now} | (
+        set(PIPEDRIVE_ENDINGS) if primary == "pipedrive" else set()
+    )
+    return [
+        f"{column} {each.stage} is not among the stages, and attribution.toml counts it as `{each.name}`"
+        for each in settings.conversions
+        if each.kind == "crm_stage" and each.stage not in known
+    ]
+
+
 def pinned_contracts(warehouse: Warehouse) -> dict[str, Contract]:
     """The newest accepted contract of every table."""
     rows = warehouse.sample(keys.MONITORING, PINS, list(PIN_TYPES), 1_000_000)
@@ -93,6 +120,8 @@ def compare(warehouse: Warehouse, settings: Settings, raw_tables: list[str]) -> 
             result[table] = []
         else:
             result[table] = differences(pins[table], now)
+        if now is not None:
+            result[table] += missing_stages(settings, table, now)
     if fresh:
         warehouse.append_rows(keys.MONITORING, PINS, pd.concat(fresh, ignore_index=True), PIN_TYPES)
     _note(warehouse, settings, result)

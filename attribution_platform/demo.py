@@ -3,15 +3,23 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from attribution_platform.commands import frame_table, say_error, show_outcome, show_summary, show_where_next
+from attribution_platform.commands import (
+    frame_table,
+    say_error,
+    show_outcome,
+    show_summary,
+    show_watch,
+    show_where_next,
+)
 from attribution_platform.layout import IS_CLONE, PROJECT_ROOT
 from attribution_platform.resources.factory import build_warehouse
 from attribution_platform.run import BusyError, run_job
@@ -23,6 +31,11 @@ from dlt_pipelines.sandbox.vendors.ga4_export import write_export
 from dlt_pipelines.sandbox.world import World, WorldConfig, build_world
 
 PODCAST_A_DAY = 45.0
+# A company in business: as many people come as go, so that its rates are steady. A closed world of newcomers signs up and dries up,
+# and half of its charts would truly drift.
+STAY_DAYS = 120
+# A fault broke this long ago, unless it says when.
+FAULT_DAYS = 14
 DEVICES = """
     select distinct identifier_type, identifier, canonical_user_id
     from intermediate.int_identity__resolution where identifier_type = 'device_id'
@@ -59,9 +72,7 @@ def forget_other_world(settings: Settings, config: WorldConfig) -> bool:
     """
     folder = settings.data_dir / "sandbox"
     marker = folder / "world.json"
-    wanted = json.dumps(
-        {"people": config.people, "start_on": str(config.start_on), "days": config.days, "seed": config.seed}
-    )
+    wanted = json.dumps(asdict(config), default=str)
     if marker.exists() and marker.read_text() == wanted:
         return False
     known = marker.exists()
@@ -107,22 +118,41 @@ def show_truth(world: World, settings: Settings, credit: pd.DataFrame, console: 
     )
 
 
-def run_demo(people: int, days: int, seed: int, config: Path | None, console: Console, errors: Console) -> int:
-    """Build the world, serve it, run everything, show what came out; returns the exit code."""
+def run_demo(
+    people: int,
+    days: int,
+    seed: int,
+    config: Path | None,
+    console: Console,
+    errors: Console,
+    faults: Sequence[str] = (),
+) -> int:
+    """Build the world, serve it, run everything, show what came out; returns the exit code.
+
+    Args:
+        faults: what breaks in the world, see `dlt_pipelines.sandbox.world_faults`; a fortnight before its end unless dated.
+    """
     try:
         if config is None and not IS_CLONE and not Path(DEFAULT_CONFIG).exists():
             shutil.copy(PROJECT_ROOT / DEFAULT_CONFIG, DEFAULT_CONFIG)
             console.print(f"Wrote {Path(DEFAULT_CONFIG).resolve()}: the demo company's settings.", highlight=False)
         settings = load_settings(config)
         start_on = settings.project.history_start
-        world_config = WorldConfig(people=people, start_on=start_on, days=days, seed=seed)
         end = start_on + timedelta(days=days)
+        dated = tuple(each if "@" in each else f"{each}@{end - timedelta(days=FAULT_DAYS)}" for each in faults)
+        try:
+            world_config = WorldConfig(people, start_on, days, seed, faults=dated, stay_days=STAY_DAYS)
+            world = build_world(world_config)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
         if settings.project.as_of is None or settings.project.as_of.date() != end:
             os.environ["ATTRIBUTION__PROJECT__AS_OF"] = f"{end}T00:00:00Z"
         if forget_other_world(settings, world_config):
             console.print("Cleared the data of a demo with other parameters.")
-        console.print(f"Simulating {people:,} people over {days} days (seed {seed})", highlight=False)
-        world = build_world(world_config)
+        broken = f"; broken: {', '.join(dated)}" if dated else ""
+        console.print(
+            f"Simulated {people:,} people over {days} days (seed {seed}){broken}", highlight=False, markup=False
+        )
         backend = prepare_sandbox(world, settings.data_dir / "sandbox")
         with SandboxServer(world) as server, sandbox_environment(server, backend):
             console.print(f"Sandbox speaking for {', '.join(server.base_urls)} at {server.url}", highlight=False)
@@ -138,6 +168,7 @@ def run_demo(people: int, days: int, seed: int, config: Path | None, console: Co
     summary = summarise(build_warehouse(settings))
     console.print()
     show_summary(summary, console)
+    show_watch(build_warehouse(settings), console)
     show_truth(world, settings, summary.credit, console)
     show_where_next(settings, console)
     return 0

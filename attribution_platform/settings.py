@@ -211,6 +211,22 @@ FOLLOWED_METRICS = frozenset(
 )
 
 
+# What compares a day with what was known before it. When tracking begins nothing is: the first conversions have no touch behind
+# them, and every device is a stranger. In six weeks these went from .44 to .09 direct-only and from .45 to .57 of devices known,
+# in a world where nothing changed.
+WARM_UP_DAYS = 42
+HISTORY_METRICS = frozenset(
+    {
+        "behavioural_coverage",
+        "cookie_user_coverage",
+        "direct_only_rate",
+        "identity_tier_share",
+        "model_divergence",
+        "survey_agreement",
+    }
+)
+
+
 class MetricThresholds(_Section):
     """How one metric is judged; what is not given is as for every metric. Meanings: monitoring.cusum.CusumOptions."""
 
@@ -220,6 +236,7 @@ class MetricThresholds(_Section):
     baseline_days: Annotated[int, Field(ge=14)] | None = None
     min_baseline_days: Annotated[int, Field(ge=14)] | None = None
     min_volume: Annotated[float, Field(gt=0)] | None = None
+    warm_up_days: Annotated[int, Field(ge=0)] | None = None
 
 
 class Crm(_Section):
@@ -249,8 +266,9 @@ class Thresholds(_Section):
     def of(self, metric: str) -> dict[str, Any]:
         """Settings of one metric, its own before everybody's; the names are those of `CusumOptions`."""
         own = self.metrics.get(metric, MetricThresholds()).model_dump(exclude_none=True)
-        common = {name: getattr(self, name) for name in MetricThresholds.model_fields if name != "follow"}
-        return {**common, "follow": metric in FOLLOWED_METRICS, **own}
+        common = {name: getattr(self, name) for name in MetricThresholds.model_fields if name != "warm_up_days"}
+        warm_up = WARM_UP_DAYS if metric in HISTORY_METRICS else 0
+        return {**common, "follow": metric in FOLLOWED_METRICS, "warm_up_days": warm_up, **own}
 
     @model_validator(mode="after")
     def _usable(self) -> "Thresholds":
@@ -461,6 +479,7 @@ class Settings(BaseSettings):
             "web_source_priority": list(self.attribution.web_source_priority),
             "reporting_time_zone": self.project.reporting_time_zone,
             "reporting_currency": self.project.reporting_currency,
+            "history_start": self.project.history_start.isoformat(),
             "own_domains": list(self.project.own_domains),
             "session_timeout_minutes": self.attribution.session_timeout_minutes,
             "session_timeout_minutes_by_surface": self.attribution.session_timeout_minutes_by_surface.model_dump(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from attribution_platform.monitoring.detect import ALARM, OK, is_fine_cut
 from attribution_platform.resources.warehouse import Warehouse
 
 CREDIT = """
@@ -30,6 +31,16 @@ COVERAGE = """
     ) as weeks
     where recency = 1
     order by metric
+"""
+SIGNALS = "select metric, segment, status, recovered_on from monitoring.drift_signals"
+# Open alarms of what a person is responsible for, with what is known of each; fine cuts say where and stand in these sentences.
+ALARMS = """
+    select explained.metric, explained.segment, explained.date, explained.sentence
+    from monitoring.drift_explanations as explained
+    inner join monitoring.drift_signals as signals
+        on explained.metric = signals.metric and explained.segment = signals.segment and explained.date = signals.date
+    where signals.status = 'alarm' and signals.recovered_on is null
+    order by explained.date, explained.metric, explained.segment
 """
 MODEL_ORDER = [
     "first_touch",
@@ -62,6 +73,32 @@ class Summary:
         known = [name for name in MODEL_ORDER if name in wide.columns]
         wide = wide[known + sorted(set(wide.columns) - set(known))]
         return wide.loc[wide.mean(axis=1).sort_values(ascending=False).index]
+
+
+@dataclass(frozen=True)
+class WatchSummary:
+    """What the drift detection says of totals and of what a person is responsible for.
+
+    Attributes:
+        judged: series with a verdict. unjudged: reason to number of series without one.
+        sentences: one an open alarm, oldest first.
+    """
+
+    judged: int
+    unjudged: dict[str, int]
+    sentences: tuple[str, ...]
+
+
+def watch_summary(warehouse: Warehouse) -> WatchSummary:
+    signals, alarms = warehouse.query(SIGNALS), warehouse.query(ALARMS)
+    signals, alarms = (each[~is_fine_cut(each["segment"])] for each in (signals, alarms))
+    has_verdict = signals["status"].isin([OK, ALARM])
+    reasons = signals.loc[~has_verdict, "status"].value_counts()
+    return WatchSummary(
+        judged=len(signals.loc[has_verdict, ["metric", "segment"]].drop_duplicates()),
+        unjudged={str(reason): int(count) for reason, count in reasons.items()},
+        sentences=tuple(alarms["sentence"].astype(str)),
+    )
 
 
 def summarise(warehouse: Warehouse) -> Summary:

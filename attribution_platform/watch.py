@@ -13,10 +13,10 @@ from attribution_platform.monitoring.cusum import CusumOptions
 from attribution_platform.monitoring.detect import (
     ALARM,
     ANY,
-    FINE_CUTS,
     DetectOptions,
     daily_z,
     detect,
+    is_fine_cut,
     segment_label,
 )
 from attribution_platform.monitoring.explain import explain
@@ -31,7 +31,7 @@ from attribution_platform.monitoring.phases import (
 )
 from attribution_platform.monitoring.silence import FRESHNESS, detect_silence
 from attribution_platform.resources.warehouse import Warehouse
-from attribution_platform.settings import FOLLOWED_METRICS, Settings, Thresholds
+from attribution_platform.settings import FOLLOWED_METRICS, HISTORY_METRICS, Settings, Thresholds
 
 SIGNALS, PHASES, EXPLANATIONS, ANOMALIES = "drift_signals", "chart_phase", "drift_explanations", "day_anomalies"
 SIGNAL_TYPES = {
@@ -147,7 +147,8 @@ def detect_options(thresholds: Thresholds) -> DetectOptions:
         return CusumOptions(**thresholds.of(metric))
 
     return DetectOptions(
-        default=of(""), metrics={metric: of(metric) for metric in sorted({*thresholds.metrics, *FOLLOWED_METRICS})}
+        default=of(""),
+        metrics={metric: of(metric) for metric in sorted({*thresholds.metrics, *FOLLOWED_METRICS, *HISTORY_METRICS})},
     )
 
 
@@ -229,7 +230,7 @@ def anomalies(warehouse: Warehouse, settings: Settings) -> pd.DataFrame:
 
 def anomalies_of(days: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | None = None) -> pd.DataFrame:
     """As `anomalies`, of the rows of `coverage_days`. Fine cuts stay out: their noise would hide what all metrics share."""
-    coarse = days[~days["segment"].str.partition("=")[0].isin(FINE_CUTS)]
+    coarse = days[~is_fine_cut(days["segment"])]
     signals = detect(coarse, options, phases)
     z = daily_z(coarse, options, phases)
     z = z.loc[z.notna().mean(axis=1) >= MOST_SERIES]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from attribution_platform.monitoring.detect import FINE_CUTS, segment_label
+from attribution_platform.monitoring.detect import is_fine_cut, segment_label
 from attribution_platform.monitoring.explain import explain
 from attribution_platform.settings import Thresholds, load_settings
 from attribution_platform.watch import NOT_JUDGED, detect_options, judge_days
@@ -54,11 +54,6 @@ def judge(coverage: pd.DataFrame) -> Judged:
     return Judged(signals, explain(days, signals))
 
 
-def is_fine(segments: pd.Series) -> pd.Series:
-    """Whether a series is one of the many fine cuts."""
-    return segments.str.partition("=")[0].isin(FINE_CUTS)
-
-
 def coverage_of(name: str, faults: tuple[str, ...], people: int, days: int, seed: int, folder: Path) -> pd.DataFrame:
     """A world's coverage table, built unless the folder has it."""
     kept = folder / name / "coverage.parquet"
@@ -87,18 +82,18 @@ def main() -> None:
             table = table.assign(days=(table["date"] - pd.Timestamp(FAULT_ON)).dt.days + 1).sort_values(
                 ["date", "metric"]
             )
-            coarse = table[~is_fine(table["segment"])]
+            coarse = table[~is_fine_cut(table["segment"])]
             print(f"\n{name}: {', '.join(faults)}; {len(coarse)} alarms, {len(table) - len(coarse)} of fine cuts")
             print(coarse[["days", *SHOWN]].to_string(index=False))
-            print(table[is_fine(table["segment"])][["days", *SHOWN[:4]]].head(8).to_string(index=False))
+            print(table[is_fine_cut(table["segment"])][["days", *SHOWN[:4]]].head(8).to_string(index=False))
         judged = judge(coverage_of("quiet", (), given.quiet_people, QUIET_DAYS, 12, folder))
         first = pd.Timestamp(FIRST_DAY) + pd.Timedelta(days=84)
         year = judged.explained[judged.explained["date"] >= first]
         watched = judged.signals[judged.signals["status"].isin(["ok", "alarm"])]
         pairs = watched[["metric", "segment"]].drop_duplicates()
-        coarse, fine = year[~is_fine(year["segment"])], year[is_fine(year["segment"])]
+        coarse, fine = year[~is_fine_cut(year["segment"])], year[is_fine_cut(year["segment"])]
         print(
-            f"\na year without faults: {(~is_fine(pairs['segment'])).sum()} series and {is_fine(pairs['segment']).sum()} "
+            f"\na year without faults: {(~is_fine_cut(pairs['segment'])).sum()} series and {is_fine_cut(pairs['segment']).sum()} "
             f"fine cuts judged; {len(coarse)} and {len(fine)} alarms"
         )
         print(year[SHOWN].to_string(index=False))

@@ -44,6 +44,8 @@ class CusumOptions:
             business. Days of an alarm still never enter, so a fault is not swallowed; a leak slower than about one sigma in
             `follow_days` is.
         follow_days: See `follow`.
+        warm_up_days: Days from the first of the whole table that are neither judged nor learned from: for what compares a day
+            with what was known before it, when nothing was.
     """
 
     k: float = 1.0
@@ -55,11 +57,14 @@ class CusumOptions:
     min_volume: float = 10.0
     follow: bool = False
     follow_days: int = 42
+    warm_up_days: int = 0
 
     def __post_init__(self) -> None:
         for name in ("k", "h", "point", "clip", "min_volume"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
+        if self.warm_up_days < 0:
+            raise ValueError(f"warm_up_days must not be negative, not {self.warm_up_days!r}")
         if not 14 <= self.min_baseline_days <= self.baseline_days:
             raise ValueError(
                 f"min_baseline_days must be between 14 and baseline_days, not {self.min_baseline_days!r} of "

@@ -13,7 +13,16 @@ from attribution_platform.monitoring.baseline import Bools, Floats, Ints
 from attribution_platform.monitoring.cusum import CusumOptions, Panel, Scan, scan
 from attribution_platform.monitoring.xmr import RUN_LENGTH, xmr_chart
 
-__all__ = ["FINE_CUTS", "SIGNAL_COLUMNS", "DetectOptions", "DuplicateDayError", "daily_z", "detect", "segment_label"]
+__all__ = [
+    "FINE_CUTS",
+    "SIGNAL_COLUMNS",
+    "DetectOptions",
+    "DuplicateDayError",
+    "daily_z",
+    "detect",
+    "is_fine_cut",
+    "segment_label",
+]
 
 SIGNAL_COLUMNS = (
     "metric",
@@ -48,6 +57,11 @@ FINE_EXTRA_POINT = 1.5
 def segment_label(kind: str, segment: str) -> str:
     """One text for a cut and its value: `browser=Safari`; `all` and other totals stay as they are."""
     return segment if kind in ("", ALL, ANY) else f"{kind}={segment}"
+
+
+def is_fine_cut(segments: pd.Series) -> pd.Series:
+    """Which labels are of a cut with many values: these say where something is, the others that it is."""
+    return segments.map(lambda label: str(label).partition("=")[0] in FINE_CUTS).astype(bool)
 
 
 class DuplicateDayError(ValueError):
@@ -114,7 +128,7 @@ def detect(frame: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | N
     starts = _phase_starts(series, phases)
     last_day = int(series.day.max()) if len(series.day) else 0
     rows: list[dict[str, object]] = []
-    usable = _usable(series)
+    usable = _usable(series, options)
     if options.weekly_chart:
         for i in range(len(series.start)):
             rows += _weekly_rows(series, i, np.flatnonzero(usable[_own(series, i)]) + series.start[i], starts[i])
@@ -133,7 +147,7 @@ def daily_z(frame: pd.DataFrame, options: DetectOptions, phases: pd.DataFrame | 
     """The z every judged day got from its own chart: one row a day, one column `metric · segment` a series of enough volume."""
     series = _series(frame)
     parts = []
-    for group in _groups(series, _usable(series), _phase_starts(series, phases), options):
+    for group in _groups(series, _usable(series, options), _phase_starts(series, phases), options):
         result = scan(group.panel, group.options)
         for s, (i, *_) in enumerate(group.members):
             if result.volume[s] >= group.options.min_volume:
@@ -158,8 +172,13 @@ class _Group:
     members: list[tuple[int, int, int, bool]]
 
 
-def _usable(series: _Series) -> Bools:
-    return np.where(series.is_count[_owner(series)], True, series.denominator > 0)
+def _usable(series: _Series, options: DetectOptions) -> Bools:
+    """Days with something to judge, after the warm-up of their metric."""
+    owner = _owner(series)
+    pairs = zip(series.metrics, series.segments, strict=True)
+    warm_up = np.array([options.of(*pair).warm_up_days for pair in pairs], dtype=np.int64)
+    since = series.day - (series.day.min() if len(series.day) else 0)
+    return np.asarray((series.is_count[owner] | (series.denominator > 0)) & (since >= warm_up[owner]))
 
 
 def _own(series: _Series, i: int) -> slice:

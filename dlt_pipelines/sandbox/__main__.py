@@ -21,8 +21,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8765, help="0 takes a free one")
     parser.add_argument("--ga4-export", type=Path, help="folder to write GA4's export files to")
     parser.add_argument("--backend", help="SQLAlchemy URL of a database to fill as the product's backend")
+    parser.add_argument("--stay-days", type=int, default=0, help="people come and go after so many days; 0: all stay")
+    parser.add_argument(
+        "--fault", action="append", default=[], help="what breaks, e.g. gclid_stripped:/sale@2026-09-10"
+    )
     options = parser.parse_args(arguments)
-    world = build_world(WorldConfig(people=options.people, days=options.days, seed=options.seed))
+    world = build_world(
+        WorldConfig(
+            people=options.people,
+            days=options.days,
+            seed=options.seed,
+            faults=tuple(options.fault),
+            stay_days=options.stay_days,
+        )
+    )
     if options.ga4_export:
         write_export(world, options.ga4_export)
     if options.backend:

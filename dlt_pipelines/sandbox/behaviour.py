@@ -93,6 +93,8 @@ class BehaviourConfig:
         trigger_half_life: days after which half of a touch's power to trigger others is left.
         max_conversions: conversions a person can have.
         exit_after_conversion: leave out the touches that follow a person's last possible conversion.
+        stay_days: people come at random and are about for so many days, and the world has been like that for as long before
+            its first day, so that nothing grows or dries up; 0: everybody is there from the first day to the last.
     """
 
     channels: tuple[Channel, ...]
@@ -117,6 +119,7 @@ class BehaviourConfig:
     link: Literal["log", "linear"] = "log"
     max_conversions: int = 1
     exit_after_conversion: bool = True
+    stay_days: int = 0
 
     def __post_init__(self) -> None:
         names = [channel.name for channel in self.channels]
@@ -124,6 +127,8 @@ class BehaviourConfig:
             raise ValueError(f"channels: names must be given and differ, got {names}")
         if self.people < 1 or self.days < 1 or self.max_conversions < 1:
             raise ValueError("people, days and max_conversions must be at least 1")
+        if self.stay_days < 0:
+            raise ValueError(f"stay_days must not be negative, got {self.stay_days}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
         known = set(names)
@@ -133,6 +138,11 @@ class BehaviourConfig:
         ):
             if used - known:
                 raise ValueError(f"{what}: unknown channels {sorted(used - known)}; this world has {names}")
+
+    @property
+    def lived_days(self) -> int:
+        """Days that are simulated: those before the first one are nobody's to see, and people have lived them."""
+        return self.stay_days + self.days
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -145,17 +155,20 @@ class Journeys:
     """What an omniscient log of a world would hold.
 
     Attributes:
-        touches: person (int64), time (days since the start), channel; ordered by person and time.
+        touches: person (int64), time (days since the start, negative before it), channel; ordered by person and time.
         conversions: person (int64), time; ordered likewise.
+        came, left: per person when they were about first and last, in days since the start; infinite where all always are.
     """
 
     touches: pd.DataFrame
     conversions: pd.DataFrame
+    came: NDArray[np.float64]
+    left: NDArray[np.float64]
 
 
 @dataclass
 class Block:
-    """The drawn luck of up to BLOCK people. ``luck`` is days x channels x people, the rest per person."""
+    """The drawn luck of up to BLOCK people. ``luck`` is lived days x channels x people, the rest per person."""
 
     first_person: int
     size: int
@@ -167,13 +180,17 @@ class Block:
     episode_start: NDArray[np.float32]
     episode_end: NDArray[np.float32]
     clock: NDArray[np.float64]
+    came: NDArray[np.float64]
+    left: NDArray[np.float64]
 
 
 @dataclass
 class Outcome:
-    """Result of one replay of a block: cumulative hazard, who was ever touched, and, if recorded, when."""
+    """Result of one replay of a block: cumulative hazard by the last day and before the first, who was ever touched, and, if
+    recorded, when (lived days)."""
 
     hazard: NDArray[np.float64]
+    hazard_before: NDArray[np.float64]
     touched: NDArray[np.bool_]
     touch_person: list[Index] = field(default_factory=list)
     touch_day: list[Index] = field(default_factory=list)
@@ -192,7 +209,14 @@ def draw_block(config: BehaviourConfig, block: int) -> Block:
     traits = _stream(config, block, 0)
     intent = config.intent_sd * traits.standard_normal(BLOCK)[:size]
     in_market = traits.random(BLOCK)[:size] < config.episode_share
-    start = traits.random(BLOCK)[:size] * (config.days + config.episode_days) - config.episode_days
+    came, left = np.full(size, -np.inf), np.full(size, np.inf)
+    first_day = np.zeros(size)
+    about = config.days
+    if config.stay_days:
+        about = config.stay_days
+        came = first_day = _stream(config, block, 5).random(BLOCK)[:size] * config.lived_days
+        left = came + config.stay_days
+    start = first_day + traits.random(BLOCK)[:size] * (about + config.episode_days) - config.episode_days
     length = traits.exponential(config.episode_days, BLOCK)[:size] + 1.0
     start = np.where(in_market, start, np.inf)
     affinity = config.affinity_sd * traits.standard_normal((count, BLOCK))[:, :size]
@@ -204,7 +228,7 @@ def draw_block(config: BehaviourConfig, block: int) -> Block:
     if config.activity_sd:
         outside *= np.exp(config.activity_sd * _stream(config, block, 4).standard_normal(BLOCK)[:size])
     hazard = config.base_hazard * np.exp(config.intent_hazard * intent)
-    luck = _stream(config, block, 1).random((config.days, count, BLOCK), dtype=np.float32)
+    luck = _stream(config, block, 1).random((config.lived_days, count, BLOCK), dtype=np.float32)
     return Block(
         first_person=first,
         size=size,
@@ -216,6 +240,8 @@ def draw_block(config: BehaviourConfig, block: int) -> Block:
         episode_start=start.astype(np.float32),
         episode_end=(start + length).astype(np.float32),
         clock=clock,
+        came=came,
+        left=left,
     )
 
 
@@ -239,6 +265,7 @@ def replay(
     rates_in = {c: block.rate_inside[c, rows] for c in active}
     hazard_out, hazard_in = block.hazard_outside[rows], block.hazard_inside[rows]
     clock = block.clock[:, rows]
+    came, left = block.came[rows], block.left[rows]
 
     position = {name: c for c, name in enumerate(config.channel_names)}
     causes: dict[int, list[tuple[int, np.float32]]] = {c: [] for c in active}
@@ -259,12 +286,15 @@ def replay(
     last_visit = np.full(size, -(10**6), np.int32)
     total = np.zeros(size)
     hazard = np.zeros(size)
-    outcome = Outcome(hazard=total, touched=np.zeros((len(config.channels), size), bool))
+    outcome = Outcome(hazard=total, hazard_before=np.zeros(size), touched=np.zeros((len(config.channels), size), bool))
     if record:
         outcome.conversion_day = np.full((config.max_conversions, size), -1, np.int64)
 
-    for day in range(config.days):
+    for day in range(config.lived_days):
+        if day == config.stay_days:
+            outcome.hazard_before = total.copy()
         inside = (start <= day) & (day < end)
+        here = (came <= day) & (day < left) if config.stay_days else None
         any_inside = bool(inside.any())
         season = np.sin(2.0 * np.pi * day / config.season_days)
         touched_today: dict[int, NDArray[np.bool_]] = {}
@@ -280,6 +310,8 @@ def replay(
             if channel.flight_days and (day // channel.flight_days + c) % 2:
                 chance = np.zeros(size, np.float32)
             touched = block.luck[day, c, rows] < chance
+            if here is not None:
+                touched &= here
             if channel.needs_visit_days:
                 touched &= day - last_visit <= channel.needs_visit_days
             touched_today[c] = touched
@@ -313,6 +345,8 @@ def replay(
         if config.season_hazard:
             base = base * np.exp(config.season_hazard * season)
         hazard = base * (np.exp(lift) if config.link == "log" else np.maximum(1.0 + lift, 0.0))
+        if here is not None:
+            hazard = hazard * here
         if outcome.conversion_day is not None:
             crossed = (clock > total) & (clock <= total + hazard)
             outcome.conversion_day[crossed] = day
@@ -336,13 +370,13 @@ def block_count(config: BehaviourConfig) -> int:
 
 def _block_journeys(
     config: BehaviourConfig, number: int, active: list[int]
-) -> tuple[tuple[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]:
-    """Touches (person, time, channel position) and conversions (person, time) of one block."""
+) -> tuple[tuple[NDArray, NDArray, NDArray], tuple[NDArray, NDArray], tuple[NDArray, NDArray]]:
+    """Touches (person, time, channel position), conversions (person, time), and when people came and left, of one block."""
     block = draw_block(config, number)
     outcome = replay(config, block, active, record=True)
     assert outcome.conversion_day is not None
     count = len(config.channels)
-    hours = _stream(config, number, 2).random((config.days, count, BLOCK), dtype=np.float32)
+    hours = _stream(config, number, 2).random((config.lived_days, count, BLOCK), dtype=np.float32)
     empty = np.zeros(0, np.int64)
     person = np.concatenate([*outcome.touch_person, empty])
     day = np.concatenate([*outcome.touch_day, empty])
@@ -356,7 +390,7 @@ def _block_journeys(
     close_time = endings.random((config.max_conversions, count, BLOCK))
     close_rate = np.array([c.closing for c in config.channels])
 
-    latest = np.full(config.days * BLOCK, -1.0)
+    latest = np.full(config.lived_days * BLOCK, -1.0)
     np.maximum.at(latest, day * BLOCK + person, time)
     turn, who = np.nonzero(outcome.conversion_day >= 0)
     on = outcome.conversion_day[turn, who]
@@ -381,9 +415,10 @@ def _block_journeys(
         keep = time <= last[person]
         person, time, channel = person[keep], time[keep], channel[keep]
     order = np.lexsort((channel, time, person))
-    touches = (person[order] + block.first_person, time[order], channel[order])
+    touches = (person[order] + block.first_person, time[order] - config.stay_days, channel[order])
     order = np.lexsort((converted_at, who))
-    return touches, (who[order] + block.first_person, converted_at[order])
+    conversions = (who[order] + block.first_person, converted_at[order] - config.stay_days)
+    return touches, conversions, (block.came - config.stay_days, block.left - config.stay_days)
 
 
 def simulate(config: BehaviourConfig, active_channels: Iterable[str] | None = None) -> Journeys:
@@ -397,13 +432,16 @@ def simulate(config: BehaviourConfig, active_channels: Iterable[str] | None = No
         ValueError: a name is not a channel of this world.
     """
     active = _active_positions(config, active_channels)
-    touches, conversions = zip(
+    touches, conversions, stays = zip(
         *(_block_journeys(config, number, active) for number in range(block_count(config))), strict=True
     )
     person, time, channel = (np.concatenate(parts) for parts in zip(*touches, strict=True))
     who, when = (np.concatenate(parts) for parts in zip(*conversions, strict=True))
+    came, left = (np.concatenate(parts) for parts in zip(*stays, strict=True))
     names = pd.Categorical.from_codes(channel.astype(np.int64), categories=list(config.channel_names))
     return Journeys(
         touches=pd.DataFrame({"person": person.astype(np.int64), "time": time, "channel": names.astype(str)}),
         conversions=pd.DataFrame({"person": who.astype(np.int64), "time": when}),
+        came=came,
+        left=left,
     )

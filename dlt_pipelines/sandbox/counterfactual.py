@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from dlt_pipelines.sandbox.behaviour import BehaviourConfig, Block, Index, block_count, draw_block, replay
+from dlt_pipelines.sandbox.behaviour import BehaviourConfig, Block, Index, Outcome, block_count, draw_block, replay
 
 MAX_PLAYERS = 10
 
@@ -64,10 +64,14 @@ def coalition_values(config: BehaviourConfig, realised: bool = False) -> NDArray
     for number in range(block_count(config)):
         block = draw_block(config, number)
 
-        def worth(hazard: NDArray[np.float64], who: Index, block: Block = block) -> NDArray[np.float64]:
+        def worth(outcome: Outcome, who: Index, block: Block = block) -> NDArray[np.float64]:
             if realised:
-                return (block.clock[:, who] <= hazard).sum(axis=0).astype(np.float64)
-            return _expected_conversions(config, hazard)
+                clock = block.clock[:, who]
+                inside = (clock > outcome.hazard_before) & (clock <= outcome.hazard)
+                return inside.sum(axis=0).astype(np.float64)
+            expected = _expected_conversions(config, outcome.hazard)
+            # What happened before the first day is nobody's conversion here; the touches of then count for those of now.
+            return expected - _expected_conversions(config, outcome.hazard_before)
 
         everyone = np.arange(block.size)
         full = replay(config, block, range(count))
@@ -77,7 +81,7 @@ def coalition_values(config: BehaviourConfig, realised: bool = False) -> NDArray
         for mask in needed:
             who = everyone[(reached & mask) == mask]
             active = [c for c in range(count) if mask >> c & 1]
-            value = worth(replay(config, block, active, who).hazard, who)
+            value = worth(replay(config, block, active, who), who)
             sums = np.bincount(reached[who], weights=value, minlength=1 << count)
             for reach in np.unique(reached[who]):
                 by_reach[int(reach)][mask] = float(sums[reach])

@@ -17,7 +17,7 @@ import pandas as pd
 from dlt_pipelines.sandbox import backend, world_crm, world_marketing, world_platforms, world_tools
 from dlt_pipelines.sandbox.behaviour import BehaviourConfig, Channel, Trigger, simulate
 from dlt_pipelines.sandbox.counterfactual import true_shapley
-from dlt_pipelines.sandbox.world_faults import apply_faults
+from dlt_pipelines.sandbox.world_faults import apply_faults, parse_fault
 from dlt_pipelines.sandbox.world_files import write_files
 from dlt_pipelines.sandbox.world_people import Population, build_population
 from dlt_pipelines.sandbox.world_web import PRODUCTS, Visits, build_events, plan_visits
@@ -30,6 +30,8 @@ class WorldConfig:
     Attributes:
         people: how many people there are; a tenth or so never visit.
         start_on, days: the world lives from the UTC midnight of ``start_on`` for so many days.
+        stay_days: people come, are about for so many days and go, and did so before ``start_on``: a company that has been in
+            business, whose rates are steady. 0: a launch; everybody is new on the first day, and none follow.
         platforms: ad platforms besides Google and Meta, see ``world_platforms.PLATFORMS``; they take some of the visits.
         faults: tracking faults by name, see ``world_faults.FAULTS``; ``name[:target][@YYYY-MM-DD]``.
     """
@@ -40,10 +42,13 @@ class WorldConfig:
     seed: int = 7
     faults: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    stay_days: int = 0
 
     def __post_init__(self) -> None:
         if self.people < 20 or self.days < 7:
             raise ValueError(f"a world needs at least 20 people and 7 days, got {self.people} and {self.days}")
+        for fault in self.faults:
+            parse_fault(fault, self.start_on)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,7 @@ def demo_behaviour(config: WorldConfig) -> BehaviourConfig:
         episode_share=0.2,
         triggers=triggers,
         exit_after_conversion=False,
+        stay_days=config.stay_days,
     )
 
 
@@ -152,6 +158,8 @@ def build_world(config: WorldConfig | None = None) -> World:
     events, devices = build_events(visits, marketing.landings, population, user_ids, (start, end), config.seed)
     users = world_crm.build_users(population, visits, user_ids, config.seed, end)
     contacts, deals = world_crm.build_crm(population, visits, marketing.landings, users, user_ids, config.seed, end)
+    # Users and contacts of before are known; what was sold before stands in the books of before.
+    deals = deals[deals["close_at"] >= pd.Timestamp(config.start_on)].reset_index(drop=True)
     people = _people(population, visits, users, user_ids)
     person_ids = np.append(population.people["person_id"].to_numpy(dtype=object), None)
     activity = marketing.email_activity.rename(columns={"person": "person_id"})
@@ -175,9 +183,9 @@ def build_world(config: WorldConfig | None = None) -> World:
         users=users,
         device_fingerprints=world_crm.build_fingerprints(events),
         requests=world_crm.build_requests(events),
-        subscriptions=world_crm.build_subscriptions(population, visits, user_ids, deals, config.seed, end),
+        subscriptions=world_crm.build_subscriptions(population, visits, user_ids, deals, config.seed, start, end),
         organisations=world_crm.build_organisations(population, visits, deals),
-        truth=_truth(behaviour, population, visits, users, contacts, deals, devices),
+        truth=_truth(behaviour, population, visits, users, contacts, deals, devices, start),
     )
     return apply_faults(world, config.faults)
 
@@ -228,6 +236,7 @@ def _truth(
     contacts: pd.DataFrame,
     deals: pd.DataFrame,
     devices: pd.DataFrame,
+    start: int,
 ) -> Truth:
     person_ids = population.people["person_id"].to_numpy(dtype=object)
     frame = visits.frame
@@ -238,8 +247,8 @@ def _truth(
             "channel": frame["channel"],
         }
     )
-    signed = np.flatnonzero(visits.signed_up_at >= 0)
-    bought = np.flatnonzero(visits.purchased_at >= 0)
+    signed = np.flatnonzero(visits.signed_up_at >= start)
+    bought = np.flatnonzero(visits.purchased_at >= start)
     won = deals[deals["dealstage"] == "closedwon"]
     by_contact = contacts.set_index("contact_id")["person_id"]
     parts = [

@@ -145,11 +145,17 @@ def build_fingerprints(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def build_subscriptions(
-    population: Population, visits: Visits, user_ids: NDArray[np.object_], deals: pd.DataFrame, seed: int, end: int
+    population: Population,
+    visits: Visits,
+    user_ids: NDArray[np.object_],
+    deals: pd.DataFrame,
+    seed: int,
+    start: int,
+    end: int,
 ) -> pd.DataFrame:
-    """One subscription a purchase and one a deal won."""
+    """One subscription a purchase and one a deal won, since `start`."""
     rng = tools.stream(seed, "subscriptions")
-    buyers = np.flatnonzero(visits.purchased_at >= 0)
+    buyers = np.flatnonzero(visits.purchased_at >= start)
     started = visits.purchased_at[buyers]
     cancelled = started + (rng.exponential(60, len(buyers)) * tools.DAY).astype(np.int64)
     cancelled = np.where((rng.random(len(buyers)) < 0.4) & (cancelled < end), cancelled, -1)
@@ -256,14 +262,18 @@ def build_crm(
             "customer_source": source.to_numpy(dtype=object),
             "user_id": np.where(rng.random(len(lead)) < 0.7, user_ids[lead], None),
             "organisation_id": people["organisation_id"].to_numpy(dtype=object)[lead],
-            "hs_analytics_source": first["channel"].map(_ANALYTICS_SOURCE).to_numpy(dtype=object),
-            "hs_google_click_id": gclid.astype(object).where(gclid.notna(), None).to_numpy(),
-            "first_url": first["page_url"].to_numpy(dtype=object),
+            "hs_analytics_source": _or_none(first["channel"].map(_ANALYTICS_SOURCE)),
+            "hs_google_click_id": _or_none(gclid),
+            "first_url": _or_none(first["page_url"]),
             "archived": rng.random(len(lead)) < 0.01,
         }
     )
     contacts["updated_at"] = contacts[["created_at", "updated_at"]].max(axis=1)
     return contacts, deals
+
+
+def _or_none(values: pd.Series) -> NDArray[np.object_]:
+    return np.asarray(values.astype(object).where(values.notna(), None).to_numpy())
 
 
 def _deals(

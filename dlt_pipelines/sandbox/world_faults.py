@@ -1,7 +1,7 @@
 """Tracking faults, as small functions on a world: what breaks in practice, from a chosen day on.
 
-A fault is written ``name[:target][@YYYY-MM-DD]``. Without a date it begins two thirds into the world. The truth is never
-touched, so what a fault costs can be measured.
+A fault is written ``name[:target][@YYYY-MM-DD]``; the beginning of a name will do. Without a date it begins two thirds into
+the world. The truth is never touched, so what a fault costs can be measured.
 
 - ``gclid_stripped[:path]``: a redirect on one landing page (``/sale``) drops Google click ids;
 - ``fbclid_lost[:browser]``: one browser (``Safari``, and every in-app browser on iOS with it) removes fbclid;
@@ -158,8 +158,10 @@ def parse_fault(text: str, default: date) -> tuple[str, str, pd.Timestamp]:
     """
     head, _, day = text.partition("@")
     name, _, target = head.partition(":")
-    if name not in FAULTS:
-        raise ValueError(f"unknown fault {name!r} in {text!r}; use one of {sorted(FAULTS)}")
+    meant = [known for known in FAULTS if known.startswith(name)] if name else []
+    if len(meant) != 1:
+        raise ValueError(f"unknown fault {name!r} in {text!r}; use one of {', '.join(sorted(FAULTS))}")
+    name = meant[0]
     try:
         since = pd.Timestamp(date.fromisoformat(day) if day else default)
     except ValueError as error:

@@ -30,6 +30,8 @@ MACHINE_OPEN_RATE = 0.15
 MACHINE_CLICK_RATE = 0.01
 BOUNCE_RATE = 0.012
 NEWSLETTER_CONSENT = 0.6
+# Longer than the pause between any two mails of a vendor.
+MAILED_BEFORE = 15 * tools.DAY
 
 # platform, campaign, channel type, share of the platform's clicks, cost per click in the account's currency, click rate
 _CAMPAIGNS = (
@@ -350,11 +352,15 @@ def _email_activity(
     count = len(population.people)
     subscribed = np.where(visits.signed_up_at >= 0, visits.signed_up_at, window[1])
     subscribed = np.where(rng.random(count) < NEWSLETTER_CONSENT, subscribed, window[1])
-    subscribed[frame["person"].to_numpy()[here]] = 0
+    # Whoever came by mail had been sent one, also without an account: since the one before, not since ever.
+    reached = frame.iloc[here].drop_duplicates("person")
+    since = np.maximum(reached["started"].to_numpy() - MAILED_BEFORE, visits.came_at[reached["person"].to_numpy()])
+    subscribed[reached["person"].to_numpy()] = np.minimum(subscribed[reached["person"].to_numpy()], since)
     business = population.people["organisation_id"].notna().to_numpy()
     vendor = np.where(business, "hubspot", "mailchimp")
     sent_at = campaigns["at"].to_numpy()
-    gets = (subscribed[:, None] < sent_at) & (vendor[:, None] == campaigns["vendor"].to_numpy(dtype=object))
+    gets = (subscribed[:, None] < sent_at) & (sent_at < visits.left_at[:, None])
+    gets &= vendor[:, None] == campaigns["vendor"].to_numpy(dtype=object)
     person, campaign = np.nonzero(gets)
     at = sent_at[campaign] + rng.integers(0, 1800, len(person)) * tools.SECOND
     bounced = rng.random(len(person)) < BOUNCE_RATE

@@ -47,12 +47,15 @@ class Visits:
         frame: one row a visit, by time: person, started, channel, device, login_at, signup_at, lead_at, purchase_at
             (µs, -1 never), slow_payment, outside (away from the home address).
         signed_up_at, purchased_at: per person, µs or -1. product: per person, what was bought (null if nothing).
+        came_at, left_at: per person when they were about first and last, µs; 0 and the far future where all always are.
     """
 
     frame: pd.DataFrame
     signed_up_at: NDArray[np.int64]
     purchased_at: NDArray[np.int64]
     product: NDArray[np.object_]
+    came_at: NDArray[np.int64]
+    left_at: NDArray[np.int64]
 
 
 def clock(start: int, days: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -61,8 +64,16 @@ def clock(start: int, days: NDArray[np.float64]) -> NDArray[np.int64]:
     return start + (whole * tools.DAY + 5 * tools.HOUR + (days - whole) * 18 * tools.HOUR).astype(np.int64)
 
 
+def _clock_or(otherwise: int, start: int, days: NDArray[np.float64]) -> NDArray[np.int64]:
+    finite = np.isfinite(days)
+    return np.where(finite, clock(start, np.where(finite, days, 0.0)), otherwise)
+
+
 def plan_visits(journeys: Journeys, population: Population, start: int, end: int, seed: int) -> Visits:
-    """Turn touches and conversions into visits. A conversion without a visit in the half hour before gets a Direct one."""
+    """Turn touches and conversions into visits. A conversion without a visit in the half hour before gets a Direct one.
+
+    Visits before `start` are lived and left out: nobody recorded them. Who signed up then is signed up.
+    """
     rng = tools.stream(seed, "visits")
     count = len(population.people)
     person = journeys.touches["person"].to_numpy()
@@ -76,9 +87,10 @@ def plan_visits(journeys: Journeys, population: Population, start: int, end: int
     business = population.people["organisation_id"].notna().to_numpy()
     bought_at, product, slow, later = _plan_purchases(rng, signed_up_at, business, end)
 
-    span = end - start + tools.DAY
-    keys = person * span + (at - start)
-    found = np.searchsorted(keys, converts * span + (signup - start), side="right") - 1
+    earliest = min(start, int(at.min(initial=start)), int(signup.min(initial=start)))
+    span = end - earliest + tools.DAY
+    keys = person * span + (at - earliest)
+    found = np.searchsorted(keys, converts * span + (signup - earliest), side="right") - 1
     near = (found >= 0) & (person[found] == converts) & (signup - at[found] < GA_SESSION_GAP)
     alone = np.flatnonzero(~near)
     buyers = np.flatnonzero(later)
@@ -116,7 +128,14 @@ def plan_visits(journeys: Journeys, population: Population, start: int, end: int
     frame["device"] = devices_for(population, rng, who, started, social)
     kinds = population.devices["kind"].to_numpy(dtype=object)[frame["device"].to_numpy()]
     frame["outside"] = (kinds == "mobile") & (rng.random(len(frame)) < 0.5)
-    return Visits(frame=frame, signed_up_at=signed_up_at, purchased_at=bought_at, product=product)
+    return Visits(
+        frame=frame[frame["started"] >= start].reset_index(drop=True),
+        signed_up_at=signed_up_at,
+        purchased_at=bought_at,
+        product=product,
+        came_at=_clock_or(0, start, journeys.came),
+        left_at=_clock_or(np.iinfo(np.int64).max, start, journeys.left),
+    )
 
 
 def _plan_purchases(

@@ -142,6 +142,16 @@ def _touches(scenario: Scenario, random: np.random.Generator) -> None:
             "is_refused": False,
         }
     )
+    scenario.rows["int_identity__observed_links"] = pd.DataFrame(
+        {
+            "link_kind": "device_user",
+            "source": "events",
+            "identifier": "d-" + known,
+            "target": known,
+            "first_seen_at": pd.Timestamp("2020-01-01"),
+            "last_seen_at": pd.Timestamp("2026-06-30"),
+        }
+    )
     scenario.rows["int_sessions__detected"] = pd.DataFrame(
         {
             "session_id": frame["session_id"],

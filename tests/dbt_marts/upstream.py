@@ -212,6 +212,14 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
         "first_seen_at": "timestamp",
         "is_refused": "boolean",
     },
+    "int_identity__observed_links": {
+        "link_kind": "varchar",
+        "source": "varchar",
+        "identifier": "varchar",
+        "target": "varchar",
+        "first_seen_at": "timestamp",
+        "last_seen_at": "timestamp",
+    },
     "int_identity__persons": {"canonical_user_id": "varchar", "user_id": "varchar", "tier": "varchar"},
     "int_channel__user_agent_enrichment": {
         "user_agent_hash": "varchar",

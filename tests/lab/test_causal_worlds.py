@@ -79,3 +79,17 @@ def test_heavy_users_are_touched_by_everything_and_seasons_move_all():
     seasonal = simulate(world(season_rate=1.0, season_days=40.0)).touches
     high = (seasonal["time"] < 20).sum()
     assert high > 2 * (len(seasonal) - high)
+
+
+def test_people_who_come_and_go_keep_a_world_steady_and_its_truth_counts_the_days_that_are_shown():
+    config = world(stay_days=40, exit_after_conversion=False)
+    lived = simulate(config)
+    shown = lived.conversions["time"] >= 0
+    assert not shown.all()
+    assert coalition_values(config, realised=True)[-1] == shown.sum()
+    # Of 4,000 people half are about at a time; as many touches come in the first ten days as in the last ten.
+    touches = np.bincount((lived.touches["time"][lived.touches["time"] >= 0] // 10).astype(int), minlength=4)
+    assert np.abs(touches - touches.mean()).max() < 4 * np.sqrt(touches.mean())
+    assert touches.mean() == pytest.approx(2000 * 10 * 0.15 * np.exp(0.4**2 / 2), rel=0.1)
+    stays = lived.touches.groupby("person")["time"]
+    assert (stays.max() - stays.min()).max() < config.stay_days + 1

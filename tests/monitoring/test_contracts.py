@@ -7,7 +7,7 @@ import pytest
 
 from attribution_platform import contracts
 from attribution_platform.resources.warehouse import DUCKDB_CONFIG, DuckDBWarehouse
-from attribution_platform.settings import Project, Settings
+from attribution_platform.settings import Conversion, Project, Settings
 from attribution_platform.watch import upstream_changes
 
 STAGES = "raw_hubspot.deal_stages"
@@ -74,3 +74,19 @@ def test_what_cannot_be_accepted_says_why(settings, warehouse, table, reason, me
     contracts.compare(warehouse, settings, [STAGES])
     with pytest.raises(contracts.ContractError, match=message):
         contracts.accept(warehouse, settings, table, reason)
+
+
+def test_a_stage_that_settings_count_and_the_crm_lacks_is_red_from_the_first_sight(settings, warehouse):
+    settings = settings.model_copy(
+        update={
+            "conversions": (
+                Conversion(name="deal_won", kind="crm_stage", stage="closedwon"),
+                Conversion(name="deal_lost", kind="crm_stage", stage="closedlost"),
+            )
+        }
+    )
+    found = contracts.compare(warehouse, settings, [STAGES])[STAGES]
+    assert found == ["stage_id closedlost is not among the stages, and attribution.toml counts it as `deal_lost`"]
+    with pytest.raises(contracts.ContractError, match="nothing to accept"):
+        contracts.accept(warehouse, settings, STAGES, "whatever")
+    assert contracts.compare(warehouse, settings, [STAGES])[STAGES] == found

@@ -257,3 +257,18 @@ def test_a_following_baseline_lets_growth_pass_and_a_fault_not():
     assert abs((row["first_bad_on"] - frame["date"].iloc[330]).days) <= 1
     # Seventy days of it have not made it normal.
     assert pd.isna(row["recovered_on"])
+
+
+def test_the_warm_up_of_a_metric_is_neither_judged_nor_learned_from():
+    # Knowledge fills up for six weeks and stays; then a fault.
+    days = np.arange(160)
+    p = np.where(days < 42, 0.2 + 0.4 * days / 42, 0.6) - 0.2 * (days >= 140)
+    numerator, denominator = rates(3, 160, p=p)
+    options = DetectOptions(metrics={"known": CusumOptions(warm_up_days=42), "impatient": CusumOptions()})
+    table = pd.concat([frame(numerator, denominator, metric=name) for name in ("known", "impatient")])
+    alarms = detect(table, options).query("status == 'alarm'")
+    known = alarms[alarms["metric"] == "known"]
+    assert [str(day)[:10] for day in known["first_bad_on"]] == [str(FIRST + pd.Timedelta(days=140))[:10]]
+    assert alarms.loc[alarms["metric"] == "impatient", "first_bad_on"].min() < FIRST + pd.Timedelta(days=70)
+    young = detect(frame(numerator[:60], denominator[:60], metric="known"), options)
+    assert young["status"].tolist() == ["insufficient history"]

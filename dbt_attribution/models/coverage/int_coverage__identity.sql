@@ -3,13 +3,6 @@
 -- vanishes is a share
 -- of zero, not a gap in the chart.
 with
-    known as (
-        select device_id, min(first_seen_at) as known_at
-        from {{ ref("int_identity__device_logins") }}
-        where not is_refused
-        group by device_id
-    ),
-
     -- A visitor who logs in next week is not known today, and next week's chart must not say otherwise.
     sessions as (
         select
@@ -22,7 +15,7 @@ with
                 else 'not yet known'
             end as tier
         from {{ ref("int_sessions__detected") }} as detected
-        left join known on detected.device_id = known.device_id
+        left join {{ ref("int_coverage__known_devices") }} as known on detected.device_id = known.device_id
         left join
             {{ ref("int_identity__persons") }} as persons
             on detected.canonical_user_id = persons.canonical_user_id

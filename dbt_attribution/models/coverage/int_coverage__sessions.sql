@@ -11,15 +11,6 @@
     "authenticated_visits": ("authenticated_visits", "visits"),
 } %}
 with
-    -- When a device's user became known. Counting what was learned later would make every new day look worse
-    -- than all days before it, and history better with each login.
-    known as (
-        select device_id, min(first_seen_at) as known_at
-        from {{ ref("int_identity__device_logins") }}
-        where not is_refused and user_id is not null
-        group by device_id
-    ),
-
     sessions as (
         select
             {{ reporting_date("detected.started_at") }} as date_on,
@@ -47,7 +38,7 @@ with
         from {{ ref("int_sessions__detected") }} as detected
         inner join
             {{ ref("int_sessions__channels") }} as channels on detected.session_id = channels.session_id
-        left join known on detected.device_id = known.device_id
+        left join {{ ref("int_coverage__known_devices") }} as known on detected.device_id = known.device_id
         left join
             {{ ref("int_channel__user_agent_enrichment") }} as agents
             on detected.user_agent_hash = agents.user_agent_hash

@@ -1,4 +1,7 @@
--- Every coverage metric by day and segment, long. A page address of a million variants is no segment: the
+-- Every coverage metric by day and segment, long. Of days before the history we asked vendors for a CRM or
+-- a backend
+-- tells its own part and nobody the rest: that is no coverage. A page address of a million variants is no
+-- segment: the
 -- twenty largest of a
 -- metric stay, the rest are added up as one.
 {%- set parts = ["sessions", "identity", "events", "conversions", "spend", "models", "survey"] %}
@@ -7,6 +10,7 @@ with
         {% for part in parts %}
             select metric, kind, segment_type, segment, date_on, numerator, denominator, volume
             from {{ ref("int_coverage__" ~ part) }}
+            where date_on >= cast('{{ var("history_start") }}' as date)
             {% if not loop.last %}
                 union all
             {% endif %}
