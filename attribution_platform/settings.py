@@ -354,6 +354,8 @@ class Alerts(_Section):
 
 class Warehouse(_Section):
     target: Literal["duckdb", "snowflake"] = "duckdb"
+    # DuckDB alone takes 80 % of the machine, and dbt, Dagster and the models run beside it.
+    duckdb_memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(MB|GB|TB|%)$")] = "3GB"
 
 
 class Schedules(_Section):
@@ -517,6 +519,7 @@ class Settings(BaseSettings):
         return {
             "ATTRIBUTION_DBT_TARGET": self.warehouse.target,
             "ATTRIBUTION_WAREHOUSE_PATH": str(self.warehouse_path),
+            "ATTRIBUTION_DUCKDB_MEMORY_LIMIT": self.warehouse.duckdb_memory_limit,
             "ATTRIBUTION_LANDING_DIR": str(self.landing_dir),
             "ATTRIBUTION_DBT_PLUGINS": str(DBT_PROJECT_DIR / "plugins"),
         }

@@ -1,19 +1,25 @@
-"""Sessions of twenty million events against one window pass over the same rows.
+"""Sessions of twenty million events against one window pass over the same rows, and again when some come late.
 
     python -m benchmarks.sessions [--events 20000000] [--folder DIR]
 
 Draws events (484 thousand devices, visits of eight events on average) into a DuckDB file, times one window pass (number the
-events of every device and write all their columns) and the project's own `int_sessions__detected`, built by dbt. Reports seconds
-and the peak memory of dbt's process.
+events of every device and write all their columns) and the project's own session models, built by dbt: from nothing, with nothing
+new, with late events for one device in twenty. Reports seconds, the peak memory of dbt's processes and whether the incremental
+table equals a full refresh. Both sides have the same memory limit.
 """
 
 import argparse
 import resource
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
-from tests.sessions.project import EVENTS, RESOLUTION, make_sessions_project
+from tests.sessions.project import EVENTS, RESOLUTION, SessionsProject, make_sessions_project
+
+# The default of `[warehouse] duckdb_memory_limit`.
+MEMORY_LIMIT = "3GB"
 
 NUMBERED = """
     create or replace table passed as
@@ -35,6 +41,55 @@ DRAWN = """
 """
 
 
+LATE = """
+    insert into upstream.int_events__unified by name
+    select * replace (
+        'late' || event_id as event_id, occurred_at - interval 1 day as occurred_at
+    )
+    from upstream.int_events__unified
+    where hash(device_id) % 20 = 0 and event_id like 'e%0'
+"""
+EVERYTHING = "select count(*), bit_xor(hash(columns(*))) from intermediate.int_sessions__detected"
+
+
+def draw(project: SessionsProject, events: int) -> float:
+    """Fill the project with events; returns the seconds of one window pass over them."""
+    with project.connect() as connection:
+        connection.execute(f"set threads = 2; set memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute("create schema upstream")
+        connection.execute(f"create table upstream.int_events__unified ({EVENTS})")
+        connection.execute(f"create table upstream.int_identity__resolution ({RESOLUTION})")
+        connection.execute(DRAWN.format(devices=max(1, events // 41), events=events))
+        begun = time.perf_counter()
+        connection.execute(NUMBERED)
+        seconds = time.perf_counter() - begun
+        connection.execute("drop table passed")
+    return seconds
+
+
+def come_late(project: SessionsProject) -> int:
+    """Late events for one device in twenty; returns how many."""
+    with project.connect() as connection:
+        (added,) = connection.execute(LATE).fetchall()[0]
+    return int(added)
+
+
+def sessions(project: SessionsProject) -> tuple[object, ...]:
+    with project.connect() as connection:
+        return connection.execute(EVERYTHING).fetchall()[0]
+
+
+def empty(project: SessionsProject) -> None:
+    with project.connect() as connection:
+        connection.execute("delete from upstream.int_events__unified")
+
+
+def timed(project: SessionsProject, full_refresh: bool = False) -> float:
+    begun = time.perf_counter()
+    project.run(full_refresh)
+    return time.perf_counter() - begun
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000_000)
@@ -42,31 +97,27 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="sessions_"))
     project = make_sessions_project(folder / "project")
-    with project.connect() as connection:
-        connection.execute("set threads = 2")
-        connection.execute("create schema upstream")
-        connection.execute(f"create table upstream.int_events__unified ({EVENTS})")
-        connection.execute(f"create table upstream.int_identity__resolution ({RESOLUTION})")
-        connection.execute(DRAWN.format(devices=max(1, options.events // 41), events=options.events))
-        begun = time.perf_counter()
-        connection.execute(NUMBERED)
-        window = time.perf_counter() - begun
-        connection.execute("drop table passed")
-    begun = time.perf_counter()
-    project.run()
-    # dbt's own start, parsing and tests are in the total; an empty run of the same project tells how much they are.
-    total = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    with project.connect() as connection:
-        sessions = connection.execute("select count(*) from intermediate.int_sessions__detected").fetchone()
-        connection.execute("delete from upstream.int_events__unified")
-    begun = time.perf_counter()
-    project.run()
-    model = total - (time.perf_counter() - begun)
-    assert sessions is not None
-    print(f"{options.events:,} events, {sessions[0]:,} sessions")
-    print(f"one window pass, written {window:6.1f} s")
-    print(f"int_sessions__detected   {model:6.1f} s  {model / window:4.2f} x, peak {peak:,.0f} MB")
+    # In a process of its own: Linux counts the memory of the process that starts another into the other's peak.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+        window = apart.submit(draw, project, options.events).result()
+        full = timed(project)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        found = apart.submit(sessions, project).result()
+        nothing_new = timed(project)
+        late = apart.submit(come_late, project).result()
+        incremental = timed(project)
+        after = apart.submit(sessions, project).result()
+        timed(project, full_refresh=True)
+        same = apart.submit(sessions, project).result() == after
+        apart.submit(empty, project).result()
+        # dbt's own start, parsing and tests: what a build of nothing takes.
+        idle = timed(project, full_refresh=True)
+    print(f"{options.events:,} events, {found[0]:,} sessions; each without dbt's own {idle:.1f} s")
+    print(f"one window pass, written       {window:6.1f} s")
+    print(f"first build                    {full - idle:6.1f} s  {(full - idle) / window:4.2f} x, peak {peak:,.0f} MB")
+    print(f"run with nothing new           {nothing_new - idle:6.1f} s  {(nothing_new - idle) / window:4.2f} x")
+    print(f"run with {late:>9,} late events {incremental - idle:6.1f} s  {(incremental - idle) / window:4.2f} x")
+    print(f"equal to a full refresh: {same}")
 
 
 if __name__ == "__main__":

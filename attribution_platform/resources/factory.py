@@ -17,7 +17,11 @@ def build_warehouse(settings: Settings) -> DuckDBWarehouse | SnowflakeWarehouse:
         SettingsError: Snowflake is the target and a connection variable is unset.
     """
     if settings.warehouse.target == "duckdb":
-        return DuckDBWarehouse(path=str(settings.warehouse_path), landing_dir=str(settings.landing_dir))
+        return DuckDBWarehouse(
+            path=str(settings.warehouse_path),
+            landing_dir=str(settings.landing_dir),
+            memory_limit=settings.warehouse.duckdb_memory_limit,
+        )
     missing = [f"SNOWFLAKE_{name}" for name in SNOWFLAKE_VARIABLES if not os.environ.get(f"SNOWFLAKE_{name}")]
     if missing:
         raise SettingsError(f"warehouse.target is snowflake, but the environment lacks: {', '.join(missing)}.")

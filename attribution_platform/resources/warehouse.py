@@ -142,11 +142,13 @@ class DuckDBWarehouse(dg.ConfigurableResource):
 
     path: str
     landing_dir: str
+    memory_limit: str = "3GB"
 
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        with DuckDBResource(database=self.path, connection_config=DUCKDB_CONFIG).get_connection() as connection:
+        config = DUCKDB_CONFIG | {"memory_limit": self.memory_limit}
+        with DuckDBResource(database=self.path, connection_config=config).get_connection() as connection:
             try:
                 connection.execute(SESSION)
                 yield connection

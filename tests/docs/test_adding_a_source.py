@@ -68,7 +68,7 @@ def test_every_command_of_the_recipe_works(checkout, tmp_path):
             capture_output=True,
             text=True,
             check=False,
-            timeout=400,
+            timeout=1800,
         )
         assert done.returncode == 0, f"{command}\n{(done.stdout + done.stderr)[-4000:]}"
 

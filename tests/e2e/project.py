@@ -77,7 +77,7 @@ class Project:
                 env={**os.environ, "ATTRIBUTION_ENV": "ci", "ATTRIBUTION_HASH_KEY": "k" * 32, **environment},
                 stdout=stdout,
                 stderr=stderr,
-                timeout=300,
+                timeout=1800,
             )
         return subprocess.CompletedProcess(done.args, done.returncode, output.read_text(), complaints.read_text())
 
