@@ -345,8 +345,8 @@ class AlertStore:
         """The alert of a fingerprint."""
         return next((state for state in self.states() if state.fingerprint == fingerprint), None)
 
-    def events(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest rows of `alert_events`, newest first."""
+    def events(self, limit: int | None = 100) -> list[dict[str, Any]]:
+        """The newest rows of `alert_events`, newest first; all of them without a limit."""
         return self.rows(EVENTS, EVENTS.c.occurred_at.desc(), EVENTS.c.event_id, limit=limit)
 
     def outbox(self, status: str | None = None) -> list[dict[str, Any]]:

@@ -1,10 +1,16 @@
-"""The watch on the tracking as assets: what drifts, and the phases of the charts."""
+"""The watch on the tracking as assets: what drifts, the phases of the charts, and what became of every alert."""
+
+from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
+import sqlalchemy as sa
 
 from attribution_platform import keys
+from attribution_platform.alerting.history import ALERT_HISTORY, ALERT_HISTORY_TYPES, alert_history
+from attribution_platform.alerting.store import AlertStore
 from attribution_platform.monitoring.detect import ALARM
+from attribution_platform.operations import database_engine
 from attribution_platform.resources.warehouse import Warehouse
 from attribution_platform.settings import Settings
 from attribution_platform.transformation import WAREHOUSE_POOL
@@ -138,4 +144,63 @@ def build_monitoring_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             }
         )
 
-    return [drift_signals, chart_phase, drift_explanations, day_anomalies]
+    key = dg.AssetKey([keys.MONITORING, ALERT_HISTORY])
+
+    @dg.asset(
+        key=key,
+        group_name="coverage",
+        kinds={"python"},
+        owners=["team:attribution"],
+        pool=WAREHOUSE_POOL,
+        description="What became of every alert by the end of the run before: one row a state of a series, from when until when.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "event_id_is_unique", asset=key, description="One row an event of an alert, and none without id."
+            ),
+            dg.AssetCheckSpec(
+                "the_platforms_database_answers",
+                asset=key,
+                description="The history could be read; else the last copy stays.",
+            ),
+        ],
+    )
+    def alert_history_table(
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> Iterator[dg.MaterializeResult]:
+        metadata: dict[str, dg.MetadataValue] = {}
+        trouble = ""
+        try:
+            engine = database_engine(settings)
+            history = alert_history(AlertStore(engine).events(limit=None))
+            engine.dispose()
+            warehouse.replace_table(keys.MONITORING, ALERT_HISTORY, history, ALERT_HISTORY_TYPES)
+            firing = history[history["is_current"] & (history["state"] == "firing")] if len(history) else history
+            shown = firing[["metric", "segment", "severity", "since_at", "message"]]
+            metadata["firing"] = dg.MetadataValue.md(str(shown.to_markdown(index=False)) if len(shown) else "none")
+        except sa.exc.SQLAlchemyError as error:
+            # Credit must not wait for a database of messages. Its own words may hold its address: the type alone is said.
+            trouble = f"the platform's database does not answer ({type(error).__name__}); the last copy stays"
+            if not warehouse.columns(keys.MONITORING, ALERT_HISTORY):
+                warehouse.replace_table(keys.MONITORING, ALERT_HISTORY, alert_history([]), ALERT_HISTORY_TYPES)
+        counted = warehouse.query(
+            f"select count(*) as row_count, count(distinct event_id) as keys from {keys.MONITORING}.{ALERT_HISTORY}"
+        )
+        rows, distinct = (int(counted[name].iloc[0]) for name in ("row_count", "keys"))
+        yield dg.MaterializeResult(
+            metadata={"dagster/row_count": rows, **metadata},
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="event_id_is_unique",
+                    passed=rows == distinct,
+                    description=None if rows == distinct else f"{rows - distinct} rows repeat an id or have none",
+                ),
+                dg.AssetCheckResult(
+                    check_name="the_platforms_database_answers",
+                    passed=not trouble,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=trouble or None,
+                ),
+            ],
+        )
+
+    return [drift_signals, chart_phase, drift_explanations, day_anomalies, alert_history_table]

@@ -74,6 +74,7 @@ def build_serving_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             [keys.MONITORING, "chart_phase"],
             [keys.MONITORING, "drift_explanations"],
             [keys.MONITORING, "day_anomalies"],
+            [keys.MONITORING, "alert_history"],
             [keys.SERVING, "coverage_charts"],
             [keys.SERVING, "report"],
         ],

@@ -21,6 +21,7 @@ ALARM, OK, SHORT_HISTORY, LEARNED = "alarm", "ok", "insufficient history", "lear
 # Bet e(p) = ε p^(ε-1): a p-value of one in 85 multiplies by seven, one of a half divides by three.
 BET = 0.2
 CLIP = 6.0
+MOSTLY_JUDGED = 0.9
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,13 @@ def day_anomalies(z: pd.DataFrame, bad: pd.Series | None = None, options: Forest
     from sklearn.ensemble import IsolationForest
 
     options = options or ForestOptions()
-    z = z.loc[:, z.notna().mean() >= 0.9].clip(-CLIP, CLIP)
-    vectors = z.fillna(0.0).to_numpy(dtype=np.float64)
     is_bad = (
         np.zeros(len(z), dtype=bool) if bad is None else bad.reindex(z.index, fill_value=False).to_numpy(dtype=bool)
     )
     learned = np.flatnonzero(~is_bad)[: options.baseline_days]
+    # By the learned days alone: what came later must not change what was said before it.
+    z = z.loc[:, z.iloc[learned].notna().mean() >= MOSTLY_JUDGED].clip(-CLIP, CLIP)
+    vectors = z.fillna(0.0).to_numpy(dtype=np.float64)
     status = np.full(len(z), SHORT_HISTORY, dtype=object)
     score, p, evidence = (np.full(len(z), np.nan) for _ in range(3))
     names: list[str] = [""] * len(z)

@@ -137,8 +137,12 @@ def demo_behaviour(config: WorldConfig) -> BehaviourConfig:
     )
 
 
-def build_world(config: WorldConfig | None = None) -> World:
+def build_world(config: WorldConfig | None = None, with_shares: bool = True) -> World:
     """Simulate a world.
+
+    Args:
+        with_shares: work out the channels' true shares, which replays the world once a set of channels: most of the time of a
+            long one.
 
     Raises:
         ValueError: too small a world, or an unknown fault.
@@ -185,7 +189,7 @@ def build_world(config: WorldConfig | None = None) -> World:
         requests=world_crm.build_requests(events),
         subscriptions=world_crm.build_subscriptions(population, visits, user_ids, deals, config.seed, start, end),
         organisations=world_crm.build_organisations(population, visits, deals),
-        truth=_truth(behaviour, population, visits, users, contacts, deals, devices, start),
+        truth=_truth(behaviour, population, visits, users, contacts, deals, devices, start, with_shares),
     )
     return apply_faults(world, config.faults)
 
@@ -237,6 +241,7 @@ def _truth(
     deals: pd.DataFrame,
     devices: pd.DataFrame,
     start: int,
+    with_shares: bool,
 ) -> Truth:
     person_ids = population.people["person_id"].to_numpy(dtype=object)
     frame = visits.frame
@@ -290,11 +295,11 @@ def _truth(
         ("email", people["email"], people["person_id"]),
         ("contact_id", contacts["contact_id"], contacts["person_id"]),
     ]
-    shares = true_shapley(behaviour)
+    columns = ["channel", "share", "conversions"]
     return Truth(
         touches=touches,
         conversions=conversions,
-        channel_shares=shares[["channel", "share", "conversions"]],
+        channel_shares=true_shapley(behaviour)[columns] if with_shares else pd.DataFrame(columns=columns),
         identity=pd.concat(
             [
                 pd.DataFrame({"identifier_type": kind, "identifier": list(ids), "person_id": list(owners)})
