@@ -15,14 +15,10 @@
     "occurred_at",
     "surface",
 ] + entry_fields() -%}
-{#- What decides a row beside its events: with another pause or another column every device is read again. The number at its
-    head changes with this file's logic. -#}
-{%- set rule = local_md5(
-    "1 " ~ timeout_seconds ~ " " ~ timeouts
-    | dictsort
-    | string ~ " " ~ entry_seconds ~ " " ~ columns_read
-    | join(",")
-) -%}
+{#- What decides a row beside its events: with another pause, another column or another version of this file every device is
+    read again. -#}
+{%- set decides = [model.raw_code, timeout_seconds, timeouts | dictsort, columns_read] -%}
+{%- set rule = local_md5(decides | join(" ")) -%}
 {{
     config(
         materialized="incremental",
