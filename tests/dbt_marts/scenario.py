@@ -267,8 +267,8 @@ def _survey(scenario: Scenario, random: np.random.Generator) -> None:
     )
     scenario.rows["customer_source_mapping"] = pd.DataFrame(
         [
-            {"response": "google", "channel": "Organic Search"},
-            {"response": "google ad", "channel": "Paid Search"},
-            {"response": "newsletter", "channel": "Email"},
+            {"response": "google", "channel": "Organic Search", "paid_channel": "Paid Search", "precedence": "3"},
+            {"response": "ad", "channel": "Paid Other", "paid_channel": None, "precedence": "5"},
+            {"response": "newsletter", "channel": "Email", "paid_channel": None, "precedence": "1"},
         ]
     )

@@ -202,19 +202,41 @@ def test_weekly_limits_agree_with_an_independent_chart(built):
 
 def test_agreement_and_kappa_agree_with_scikit_learn(built, scenario):
     answers = built.query("select * from intermediate.int_attribution__survey_responses where is_comparable")
-    # The longest phrase decides: "google ad" is no "google".
+    # With a word for advertising a place is its paid channel: "google ad" is no "google".
     assert set(answers["said_channel"]) == {"Paid Search", "Email"}
     touches = scenario.rows["fct_touchpoints"].sort_values(["occurred_at", "touchpoint_id"])
     before = touches.merge(answers, on="canonical_user_id").query("occurred_at <= answered_at")
     seen = before.groupby("canonical_user_id")["channel"].first()
     assert seen.to_dict() == answers.set_index("canonical_user_id")["seen_channel"].to_dict()
     weeks = answers.groupby(answers["answered_on"].dt.to_period("W-SUN").dt.start_time)
-    found = built.query("select distinct week_on, agreement, kappa from marts.mart_attribution__survey_vs_behavioral")
-    found = found.set_index("week_on")
+    found = built.query(
+        "select distinct week_on, agreement, kappa, kappa_low, kappa_high, comparable_of_week, status "
+        "from marts.mart_attribution__survey_vs_behavioral"
+    ).set_index("week_on")
     for week, group in weeks:
+        row = found.loc[week]
         kappa = cohen_kappa_score(group["said_channel"], group["seen_channel"])
-        assert found.loc[week, "agreement"] == pytest.approx((group["said_channel"] == group["seen_channel"]).mean())
-        assert found.loc[week, "kappa"] == pytest.approx(kappa)
+        error = _kappa_error(pd.crosstab(group["said_channel"], group["seen_channel"]))
+        assert row["agreement"] == pytest.approx((group["said_channel"] == group["seen_channel"]).mean())
+        assert row["kappa"] == pytest.approx(kappa, abs=1e-6)
+        assert row["kappa_low"] == pytest.approx(max(kappa - 1.959964 * error, -1), abs=2e-6)
+        assert row["kappa_high"] == pytest.approx(min(kappa + 1.959964 * error, 1), abs=2e-6)
+        assert row["comparable_of_week"] == len(group)
+        assert row["status"] == ("ok" if len(group) >= 10 else "insufficient volume")
+
+
+def _kappa_error(table: pd.DataFrame) -> float:
+    """Fleiss, Cohen and Everitt 1969, from the matrix itself."""
+    names = table.index.union(table.columns)
+    count = table.to_numpy().sum()
+    cells = table.reindex(index=names, columns=names, fill_value=0).to_numpy() / count
+    said, seen = cells.sum(axis=1), cells.sum(axis=0)
+    chance, agreed = said @ seen, np.trace(cells)
+    kappa = (agreed - chance) / (1 - chance)
+    own = np.diag(cells) @ (1 - (said + seen) * (1 - kappa)) ** 2
+    off = (cells * (1 - np.eye(len(names))) * (seen[:, None] + said[None, :]) ** 2).sum() * (1 - kappa) ** 2
+    left = (kappa - chance * (1 - kappa)) ** 2
+    return float(np.sqrt(max(own + off - left, 0) / count) / (1 - chance))
 
 
 def test_assists_agree_with_pandas(built, scenario):

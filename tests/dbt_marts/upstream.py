@@ -311,7 +311,12 @@ CONTRACT: Mapping[str, Mapping[str, str]] = {
         "clicks": "bigint",
     },
     "int_organic__search_days": {"date_on": "date", "impressions": "bigint", "clicks": "bigint"},
-    "customer_source_mapping": {"response": "varchar", "channel": "varchar"},
+    "customer_source_mapping": {
+        "response": "varchar",
+        "channel": "varchar",
+        "paid_channel": "varchar",
+        "precedence": "varchar",
+    },
     "int_fx__rates": {
         "currency": "varchar",
         "valid_from": "date",

@@ -1,6 +1,5 @@
 {{ config(schema="intermediate") }}
--- What people said brought them, in our channels. The longest phrase of the mapping found in an answer
--- decides.
+-- What people said brought them, in our channels, beside the first touch we saw.
 with
     answers as (
         select
@@ -41,19 +40,7 @@ with
             = 1
     ),
 
-    mapped as (
-        select persons.canonical_user_id, mapping.channel
-        from persons
-        inner join
-            {{ ref("customer_source_mapping") }} as mapping
-            on persons.response like '%' || mapping.response || '%'
-        qualify
-            row_number() over (
-                partition by persons.canonical_user_id
-                order by length(mapping.response) desc, mapping.response
-            )
-            = 1
-    ),
+    mapped as ({{ map_self_reported("persons") }}),
 
     -- What came after the answer cannot have been its reason.
     first_touches as (
@@ -74,12 +61,14 @@ select
     persons.canonical_user_id,
     persons.source,
     persons.response,
-    coalesce(mapped.channel, 'Unassigned') as said_channel,
+    mapped.said_channel,
+    mapped.matched_phrase,
+    mapped.matched_by,
     first_touches.channel as seen_channel,
     -- An answer we cannot map and a person we never saw touch anything disagree with nothing.
-    mapped.channel is not null and first_touches.channel is not null as is_comparable,
+    mapped.said_channel <> 'Unassigned' and first_touches.channel is not null as is_comparable,
     persons.created_at as answered_at,
     {{ reporting_date("persons.created_at") }} as answered_on
 from persons
-left join mapped on persons.canonical_user_id = mapped.canonical_user_id
+left join mapped on persons.response = mapped.response
 left join first_touches on persons.canonical_user_id = first_touches.canonical_user_id

@@ -50,16 +50,56 @@ with
         left join chance on weeks.week_on = chance.week_on
     ),
 
-    -- Standard error of kappa after Cohen (1960), large samples; it says little under some thirty answers.
     agreements as (
         select
             *,
-            {{ ratio("(agreement - expected)", "(1 - expected)") }} as kappa,
-            case
-                when comparable > 0 and expected < 1
-                then sqrt(agreement * (1 - agreement) / comparable) / (1 - expected)
-            end as kappa_error
+            {{ ratio("(agreement - expected)", "(1 - expected)") }} as kappa
         from rates
+    ),
+
+    -- Large-sample standard error of kappa (Fleiss, Cohen and Everitt 1969, formula 13). A cell (i, j) needs how often i was
+    -- seen and how often j was said. Rounded only at the end: a root near zero would magnify it.
+    spread as (
+        select
+            pairs.week_on,
+            sum(
+                cast(pairs.comparable as double)
+                / agreements.comparable
+                * power(
+                    case when pairs.said_channel = pairs.seen_channel then 1 else 0 end
+                    - (coalesce(seen.n, 0) + coalesce(said.n, 0))
+                    * (1 - agreements.kappa)
+                    / agreements.comparable,
+                    2
+                )
+            ) as cells
+        from pairs
+        inner join agreements on pairs.week_on = agreements.week_on
+        left join seen on pairs.week_on = seen.week_on and pairs.said_channel = seen.channel
+        left join said on pairs.week_on = said.week_on and pairs.seen_channel = said.channel
+        where pairs.comparable > 0
+        group by pairs.week_on
+    ),
+
+    intervals as (
+        select
+            agreements.*,
+            -- Rounding can leave a hair below zero where all agree.
+            case
+                when agreements.kappa is not null
+                then
+                    sqrt(
+                        greatest(
+                            0,
+                            spread.cells
+                            - power(agreements.kappa - agreements.expected * (1 - agreements.kappa), 2)
+                        )
+                        / nullif(agreements.comparable, 0)
+                    )
+                    / nullif(1 - agreements.expected, 0)
+            end as kappa_error
+        from agreements
+        left join spread on agreements.week_on = spread.week_on
     )
 
 select
@@ -67,14 +107,21 @@ select
     pairs.said_channel,
     pairs.seen_channel,
     pairs.responses,
-    cast(agreements.total as {{ type_of("bigint") }}) as responses_of_week,
-    cast(agreements.comparable as {{ type_of("bigint") }}) as comparable_of_week,
-    agreements.agreement,
-    agreements.kappa,
-    greatest(-1, agreements.kappa - 1.96 * agreements.kappa_error) as kappa_low,
-    least(1, agreements.kappa + 1.96 * agreements.kappa_error) as kappa_high,
+    cast(intervals.total as {{ type_of("bigint") }}) as responses_of_week,
+    cast(intervals.comparable as {{ type_of("bigint") }}) as comparable_of_week,
+    intervals.agreement,
+    round(intervals.kappa, 6) as kappa,
+    -- greatest and least pass over a null on DuckDB and not on Snowflake.
     case
-        when agreements.comparable < {{ var("min_volume") }} then 'insufficient volume' else 'ok'
+        when intervals.kappa is not null
+        then round(greatest(-1, intervals.kappa - 1.959964 * intervals.kappa_error), 6)
+    end as kappa_low,
+    case
+        when intervals.kappa is not null
+        then round(least(1, intervals.kappa + 1.959964 * intervals.kappa_error), 6)
+    end as kappa_high,
+    case
+        when intervals.comparable < {{ var("min_volume") }} then 'insufficient volume' else 'ok'
     end as status
 from pairs
-inner join agreements on pairs.week_on = agreements.week_on
+inner join intervals on pairs.week_on = intervals.week_on
