@@ -50,14 +50,10 @@ with
         left join chance on weeks.week_on = chance.week_on
     ),
 
-    agreements as (
-        select
-            *,
-            {{ ratio("(agreement - expected)", "(1 - expected)") }} as kappa
-        from rates
-    ),
+    agreements as (select *, {{ ratio("(agreement - expected)", "(1 - expected)") }} as kappa from rates),
 
-    -- Large-sample standard error of kappa (Fleiss, Cohen and Everitt 1969, formula 13). A cell (i, j) needs how often i was
+    -- Large-sample standard error of kappa (Fleiss, Cohen and Everitt 1969, formula 13). A cell (i, j)
+    -- needs how often i was
     -- seen and how often j was said. Rounded only at the end: a root near zero would magnify it.
     spread as (
         select
