@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,14 +27,24 @@ def export_files(folder: Path) -> list[Path]:
 
 
 def file_resource(
-    source: str, spec: ResourceSpec, folder: Path, window: ExtractionWindow, hasher: Hasher, *, row: ToRow
+    source: str,
+    spec: ResourceSpec,
+    folder: Path,
+    window: ExtractionWindow,
+    hasher: Hasher,
+    *,
+    row: ToRow,
+    columns: Collection[str] | None = None,
 ) -> DltResource:
     """A table of rows that never change, from the files that are new; a row in two files is stored once.
+
+    Args:
+        columns: what is read of Parquet files, everything when left out.
 
     Raises:
         FileNotFoundError: there is no such folder.
     """
-    return _over_files(source, spec, folder, window, hasher, lambda files: _rows(files, row))
+    return _over_files(source, spec, folder, window, hasher, lambda files: _rows(files, row, columns))
 
 
 def changed_rows(
@@ -94,9 +104,9 @@ def _over_files(
     return make_resource(spec, generate)
 
 
-def _rows(files: Mapping[str, Path], row: ToRow) -> Iterator[dict[str, Any]]:
+def _rows(files: Mapping[str, Path], row: ToRow, columns: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
     for name, path in files.items():
-        for number, record in read_records(path):
+        for number, record in read_records(path, columns):
             try:
                 yield row(record)
             except KeyError as error:

@@ -6,7 +6,6 @@ asked, refreshes a token once, or gives up saying when to come back. No secret l
 """
 
 import base64
-import json
 import logging
 import re
 import time
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from dlt_pipelines.config import HttpSourceConfig
+from dlt_pipelines.json_text import decode as decode_text
 from dlt_pipelines.privacy import scrub_text
 
 LOG = logging.getLogger(__name__)
@@ -214,7 +214,7 @@ class VendorSession:
         method: str,
         path: str,
         *,
-        decode: Callable[[bytes], Any] | None = json.loads,
+        decode: Callable[[bytes], Any] | None = decode_text,
         anonymous: bool = False,
         meaning: Mapping[int, Any] | None = None,
         **request: Any,
@@ -339,7 +339,7 @@ class VendorSession:
         try:
             return decode(response.content), verdict
         except ValueError:
-            form = "JSON" if decode is json.loads else "as announced"
+            form = "JSON" if decode is decode_text else "as announced"
             return None, Verdict("retry", None, f"the reply ({len(response.content)} bytes) is not whole {form}")
 
     def clock_skew(self) -> float:
@@ -399,7 +399,7 @@ def excerpt(response: requests.Response) -> str:
 def document(response: requests.Response) -> dict[str, Any]:
     """The body as an object, unwrapping Google's arrays of one error; empty when it is none."""
     try:
-        body = json.loads(response.content)
+        body = decode_text(response.content)
     except ValueError:
         return {}
     if isinstance(body, list) and body:

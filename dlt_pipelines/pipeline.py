@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 # Before dlt is imported: it decides at import whether to phone home.
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
@@ -26,6 +26,10 @@ LOG = logging.getLogger(__name__)
 DestinationName = Literal["duckdb", "snowflake"]
 # insert_values, dlt's default for DuckDB, is 20 to 60 times slower.
 LOADER_FILE_FORMAT: Literal["parquet"] = "parquet"
+
+# DuckDB would fill most of the machine's memory with its cache; what does not fit goes to a folder beside the file.
+# With it 1.2M events peak at 0.9 GB instead of 2.0.
+FRUGAL: Final[dict[str, Any]] = {"memory_limit": "512MB", "preserve_insertion_order": False}
 
 SNOWFLAKE_SECRETS: Mapping[str, SecretSpec] = {
     "host": SecretSpec("SNOWFLAKE_ACCOUNT", "Snowflake account identifier"),
@@ -82,8 +86,13 @@ def pipeline_for(
     landing_dir: Path,
     pipelines_dir: Path,
     destination: DestinationName = "duckdb",
+    settings: Mapping[str, Any] | None = None,
 ) -> dlt.Pipeline:
-    """The dlt pipeline of a source: its own name, landing file and working folder; Parquet, load ids on every row."""
+    """The dlt pipeline of a source: its own name, landing file and working folder; Parquet, load ids on every row.
+
+    Args:
+        settings: DuckDB's, for the connection that writes the landing file; frugal ones when left out.
+    """
     # Arrow tables carry no load id unless asked.
     dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True
     dlt.config["normalize.loader_file_format"] = LOADER_FILE_FORMAT
@@ -96,7 +105,11 @@ def pipeline_for(
         target = snowflake_destination()
     else:
         landing_dir.mkdir(parents=True, exist_ok=True)
-        target = dlt.destinations.duckdb(str(landing_file(landing_dir, source_name)))
+        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+        credentials = DuckDbCredentials(str(landing_file(landing_dir, source_name)))
+        credentials.global_config = dict(FRUGAL if settings is None else settings)
+        target = dlt.destinations.duckdb(credentials)
     return dlt.pipeline(
         pipeline_name=f"attribution_{source_name}",
         destination=target,
@@ -133,7 +146,14 @@ def run_source(
         source = spec.build(config, window, hasher)
         if resources is not None:
             source = source.with_resources(*resources)
-        info = pipeline.run(source, loader_file_format=LOADER_FILE_FORMAT)
+        try:
+            info = pipeline.run(source, loader_file_format=LOADER_FILE_FORMAT)
+        except Exception as error:
+            if not isinstance(root_cause(error), duckdb.OutOfMemoryException):
+                raise
+            # A load that changes most of many rows holds their old values. What was extracted lies there still.
+            LOG.info("%s: the load does not fit into %s; loading without that limit", spec.name, FRUGAL["memory_limit"])
+            info = pipeline_for(spec.name, landing_dir, pipelines_dir, destination, settings={}).load()
         info.raise_on_failed_jobs()
     except Exception as error:
         # dlt wraps the cause in a page of advice that hides it.

@@ -103,6 +103,7 @@ def scrub_text(text: str) -> str:
     return _EMAIL.sub(REDACTED, text) if "@" in text or "40" in text else text
 
 
+@lru_cache(maxsize=10_000)
 def scrub_url(url: str) -> str:
     """An address without personal data: user info cut, personal or e-mail-like values replaced by `redacted`.
 

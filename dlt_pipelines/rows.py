@@ -3,11 +3,13 @@
 The only door to disk. A value that does not fit its column's type stops the source before anything is written.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
+from itertools import islice
+from math import isfinite
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,10 +17,13 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from dlt_pipelines.distinct import Distinct
+from dlt_pipelines.json_text import encode
 from dlt_pipelines.privacy import REDACTED, Hasher, is_personal_key, scrub_text, scrub_url
 from dlt_pipelines.spec import MONEY_PRECISION, MONEY_SCALE, ColumnSpec, DataType, ResourceSpec
 
 BATCH_ROWS: Final = 20_000
+# Rows that are Python objects at a time. With a whole batch of them the collector took 18 % of the time, and 60 MB more were held.
+SHAPED_ROWS: Final = 2_000
 _MONEY_STEP = Decimal(1).scaleb(-MONEY_SCALE)
 _MONEY_LIMIT = Decimal(1).scaleb(MONEY_PRECISION - MONEY_SCALE)
 _BIGINT_LIMIT = 2**63
@@ -31,6 +36,17 @@ ARROW_TYPES: Final[Mapping[DataType, pa.DataType]] = {
     "timestamp": pa.timestamp("us"),
     "date": pa.date32(),
     "decimal": pa.decimal128(MONEY_PRECISION, MONEY_SCALE),
+}
+
+
+# What a value of a column is made of where nothing is left to convert; money always has digits to check.
+_OWN_TYPES: Final[Mapping[DataType, type]] = {
+    "text": str,
+    "bigint": int,
+    "double": float,
+    "bool": bool,
+    "timestamp": datetime,
+    "date": date,
 }
 
 
@@ -80,17 +96,21 @@ class Shaper:
         Vendors repeat rows at page borders, and an upsert of a repeated new key would insert it twice.
         """
         known = Distinct(self.resource.primary_key)
-        pending: list[Mapping[str, Any]] = []
-        for row in rows:
-            pending.append(row)
-            if len(pending) >= size:
-                yield known.new(self.table(pending))
+        rows, step = iter(rows), min(SHAPED_ROWS, size)
+        pending: list[pa.Table] = []
+        while part := list(islice(rows, step)):
+            pending.append(self.table(part))
+            if len(pending) * step >= size:
+                yield known.new(pa.concat_tables(pending))
                 pending = []
         if pending:
-            yield known.new(self.table(pending))
+            yield known.new(pa.concat_tables(pending))
 
     def _values(self, column: ColumnSpec, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        raw = [row.get(column.name) for row in rows]
+        try:
+            raw = list(map(itemgetter(column.name), rows))
+        except KeyError:
+            raw = [row.get(column.name) for row in rows]
         values = self._quickly(column, raw)
         if values is None:
             convert, treat = _CONVERTERS[column.data_type], self._treat.get(column.treatment)
@@ -105,10 +125,16 @@ class Shaper:
         Twice as fast over event exports as converting value by value, since treatments see each distinct text once.
         """
         kinds = set(map(type, raw)) - {type(None)}
-        if column.data_type == "bigint" and kinds <= {int}:
-            return raw if all(value is None or -_BIGINT_LIMIT <= value < _BIGINT_LIMIT for value in raw) else None
-        if column.data_type != "text" or not kinds <= {str} or column.treatment == "params":
+        if column.treatment == "params" or not kinds <= {_OWN_TYPES.get(column.data_type)}:
             return None
+        if column.data_type == "bigint":
+            return raw if all(value is None or -_BIGINT_LIMIT <= value < _BIGINT_LIMIT for value in raw) else None
+        if column.data_type == "double":
+            return raw if all(value is None or isfinite(value) for value in raw) else None
+        if column.data_type == "timestamp":
+            return raw if all(value is None or value.tzinfo is None for value in raw) else None
+        if column.data_type != "text":
+            return raw
         treat = self._treat.get(column.treatment)
         known: dict[Any, Any] = {value: treat(value) if treat and value else value for value in set(raw)}
         known[None] = None
@@ -166,7 +192,22 @@ def treatments(hasher: Hasher) -> dict[str, Callable[[Any], Any]]:
 
 def scrub_params(params: Mapping[str, Any]) -> str:
     """Event parameters as JSON text with sorted keys, personal ones redacted."""
-    return _ENCODE({key: _scrub_param(key, value) for key, value in sorted(params.items())})
+    scrubbed = {}
+    for key, personal in _ordered(tuple(params)):
+        value = params[key]
+        if personal and value is not None:
+            scrubbed[key] = REDACTED
+        elif type(value) is str:
+            scrubbed[key] = _scrub_value(value)
+        else:
+            scrubbed[key] = _scrub_nested(value)
+    return encode(scrubbed)
+
+
+@lru_cache(maxsize=2_000)
+def _ordered(keys: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
+    """Keys in order, and whether each announces personal data: events of one name have the same keys in the same order."""
+    return tuple((key, is_personal_key(key)) for key in sorted(keys))
 
 
 def _scrub_param(key: str, value: Any) -> Any:
@@ -189,9 +230,6 @@ def _scrub_nested(value: Any) -> Any:
 @lru_cache(maxsize=20_000)
 def _scrub_value(value: str) -> str:
     return scrub_text(scrub_url(value))
-
-
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _describe(raw: Any) -> str:
@@ -266,7 +304,8 @@ def moment(raw: Any) -> datetime:
     if isinstance(raw, str):
         raw = datetime.fromisoformat(raw.strip())
     if isinstance(raw, datetime):
-        return raw.astimezone(UTC).replace(tzinfo=None) if raw.tzinfo else raw
+        # Most are in UTC already, and a conversion takes as long as reading the text does.
+        return raw.replace(tzinfo=None) if raw.tzinfo in (None, UTC) else raw.astimezone(UTC).replace(tzinfo=None)
     if isinstance(raw, date):
         return datetime(raw.year, raw.month, raw.day)
     raise TypeError

@@ -38,8 +38,11 @@ def events_table(description: str, *more: C) -> ResourceSpec:
 
 def first_text(properties: Mapping[str, Any], names: Iterable[str]) -> str | None:
     """The first of these properties that holds a text; people send anything under any name."""
-    found = (properties.get(name) for name in names)
-    return next((value for value in found if isinstance(value, str) and value), None)
+    for name in names:
+        value = properties.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return None
 
 
 def first_number(properties: Mapping[str, Any], names: Iterable[str]) -> float | None:

@@ -6,7 +6,6 @@ missed; an hour's file is ready two hours after it. Whoever asks for too much is
 
 import gzip
 import io
-import json
 import logging
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from dlt_pipelines.config import AmplitudeConfig, ExtractionWindow
 from dlt_pipelines.dialects import amplitude
 from dlt_pipelines.http import BasicAuth, VendorError, VendorSession
 from dlt_pipelines.privacy import Hasher
+from dlt_pipelines.record_files import numbered_lines
 from dlt_pipelines.rows import ContractViolation, moment
 from dlt_pipelines.spec import Finding, SecretSpec, SourceSpec
 from dlt_pipelines.web_events import events_table, first_number, first_text
@@ -147,14 +147,17 @@ def _rows(archive: bytes, config: AmplitudeConfig, hasher: Hasher) -> Iterator[M
         for name in sorted(files.namelist()):
             if not name.endswith(".json.gz"):
                 continue
-            try:
-                with files.open(name) as packed, gzip.open(packed, "rb") as lines:
-                    for line in lines:
-                        yield event_row(json.loads(line), config, hasher)
-            except (json.JSONDecodeError, EOFError, OSError, zipfile.BadZipFile) as error:
-                raise ContractViolation(
-                    f"{NAME}: {name} is not whole lines of JSON ({type(error).__name__})."
-                ) from None
+            for record in _members_records(files, name):
+                yield event_row(record, config, hasher)
+
+
+def _members_records(files: zipfile.ZipFile, name: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        with files.open(name) as packed, gzip.open(packed, "rb") as lines:
+            for _, record in numbered_lines(lines):
+                yield record
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ContractViolation(f"{NAME}: {name} is not whole lines of JSON ({type(error).__name__}).") from None
 
 
 def event_row(record: Mapping[str, Any], config: AmplitudeConfig, hasher: Hasher) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from dlt_pipelines.config import ExtractionWindow, MixpanelConfig
 from dlt_pipelines.dialects import mixpanel
 from dlt_pipelines.http import LISTING_TRIES, BasicAuth, VendorError, VendorSession
+from dlt_pipelines.json_text import decode
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.rows import ContractViolation, from_epoch_ms
 from dlt_pipelines.spec import ColumnSpec as C
@@ -133,7 +134,7 @@ def _joined(torn: bytes, line: bytes) -> tuple[dict[str, Any] | None, bytes]:
     if not text.strip():
         return None, b""
     try:
-        record = json.loads(text)
+        record = decode(text)
     except ValueError:
         if len(text) > LONGEST_RECORD:
             raise ValueError("a line is no event") from None

@@ -5,15 +5,16 @@ day. A merge of two persons rewrites no event: who belongs to whom stands in the
 whole from the API and in its changes from files.
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dlt_pipelines.config import ExtractionWindow, PosthogConfig
 from dlt_pipelines.dialects import posthog
 from dlt_pipelines.http import LISTING_TRIES, HeaderAuth, VendorSession, walk
+from dlt_pipelines.json_text import decode
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.rows import ContractViolation, moment
 from dlt_pipelines.spec import ColumnSpec as C
@@ -33,6 +34,7 @@ VALUES: Final = ("value", "revenue", "$revenue")
 PHONES: Final = ("phone", "$phone", "phone_number")
 # Events that join two ids, and the property that names the other one.
 MERGES: Final = {"$identify": "$anon_distinct_id", "$create_alias": "alias", "$merge_dangerously": "alias"}
+EVENT_COLUMNS: Final = ("uuid", "event", "timestamp", "created_at", "distinct_id", "person_id", "properties")
 NO_REFERRER: Final = "$direct"
 
 EVENTS: Final = events_table("Events of the web, apps and servers.")
@@ -133,7 +135,15 @@ def build(config: PosthogConfig, window: ExtractionWindow, hasher: Hasher) -> "D
         from dlt_pipelines.export_folders import changed_rows, file_resource
 
         resources = [
-            file_resource(NAME, EVENTS, config.events_path, window, hasher, row=lambda r: event_row(r, config))
+            file_resource(
+                NAME,
+                EVENTS,
+                config.events_path,
+                window,
+                hasher,
+                row=lambda r: event_row(r, config),
+                columns=EVENT_COLUMNS,
+            )
         ]
         if config.persons_path is not None:
             resources += [
@@ -183,7 +193,7 @@ def _events(config: PosthogConfig, days: "DayRange") -> Iterator[Mapping[str, An
     where = [f"timestamp >= {begin}", f"timestamp < {end}"]
     if config.events:
         where.append(f"event in ({', '.join(map(_text, config.events))})")
-    select = "select uuid, event, timestamp, created_at, distinct_id, person_id, properties from events"
+    select = f"select {', '.join(EVENT_COLUMNS)} from events"
     reader = Reader(config)
     with reader.session:
         for row in reader.listing(select, where, {"timestamp": _time, "uuid": _uuid}, config.page_size):
@@ -223,16 +233,26 @@ def event_row(row: Mapping[str, Any], config: PosthogConfig) -> dict[str, Any]:
         "operating_system": properties.get("$os"),
         "country": properties.get("$geoip_country_code"),
         "event_value": first_number(properties, VALUES),
-        # Where somebody was to a few streets is nobody's business here; the country stands in its own column.
-        "properties": {name: value for name, value in properties.items() if not name.startswith("$geoip_")},
+        "properties": _without_places(properties),
     }
+
+
+def _without_places(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where somebody was to a few streets is nobody's business here; the country stands in its own column."""
+    places = _places(tuple(properties))
+    return {name: value for name, value in properties.items() if name not in places} if places else properties
+
+
+@lru_cache(maxsize=2_000)
+def _places(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name for name in names if name.startswith("$geoip_"))
 
 
 def _object(value: Any, name: str) -> Mapping[str, Any]:
     """A JSON object that comes as one or, from ClickHouse, as its text."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = decode(value)
         except ValueError:
             value = None
     if not isinstance(value, dict):
@@ -248,7 +268,7 @@ def _person_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "phone_hash": first_text(properties, PHONES),
         "created_at": row["created_at"],
         "is_deleted": False,
-        "properties": {name: value for name, value in properties.items() if not name.startswith("$geoip_")},
+        "properties": _without_places(properties),
     }
 
 

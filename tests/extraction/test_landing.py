@@ -25,7 +25,7 @@ from dlt_pipelines.extraction import (
     merge_hints,
     remember,
 )
-from dlt_pipelines.pipeline import ExtractionFailed, pipeline_for, stored_rows
+from dlt_pipelines.pipeline import FRUGAL, ExtractionFailed, pipeline_for, stored_rows
 from dlt_pipelines.registry import SOURCES
 from dlt_pipelines.rows import ContractViolation, Shaper
 from dlt_pipelines.sources import files
@@ -282,6 +282,17 @@ def test_nothing_plain_reaches_the_table_through_a_treated_column(hasher):
     assert table.to_pylist()[0]["cost"] == Decimal("0.000000")
     with pytest.raises(ContractViolation):
         Shaper("s", ADS, hasher).table([{"date": "2026-09-01", "account": "a", "ad": "x", "cost": "1,5"}])
+
+
+def test_a_load_that_does_not_fit_into_its_memory_is_loaded_without_that_limit(loader, monkeypatch, caplog):
+    monkeypatch.setitem(FRUGAL, "memory_limit", "12MB")
+    since: list[datetime | None] = []
+    rows = [{"id": str(number), "name": f"{number} " * 100} for number in range(20_000)]
+    with caplog.at_level("INFO", "dlt_pipelines.pipeline"):
+        assert loader.load(people_spec(rows, since), SourceConfig()).rows == {"people": 20_000}
+    assert "does not fit into 12MB" in caplog.text
+    assert since == [None], "the vendor is not asked again"
+    assert loader.query("made_up", "select count(*), min(length(name)) from raw_made_up.people") == [(20_000, 200)]
 
 
 def test_half_an_emoji_does_not_stop_a_load(loader):

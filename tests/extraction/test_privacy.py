@@ -1,11 +1,13 @@
 """Nothing personal survives, nothing else is touched, and equal people stay equal."""
 
+import json
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlt_pipelines.json_text import decode, encode
 from dlt_pipelines.privacy import (
     Hasher,
     HashKeyError,
@@ -110,8 +112,7 @@ def test_ids_that_are_addresses_are_hashed_and_others_are_not():
 def test_parameters_are_redacted_by_key_and_by_content():
     text = scrub_params({"email": "x", "note": "mail a@b.de", "page_location": "https://s.example/?phone=1", "n": 3})
     assert (
-        text
-        == '{"email": "redacted", "n": 3, "note": "mail redacted", "page_location": "https://s.example/?phone=redacted"}'
+        text == '{"email":"redacted","n":3,"note":"mail redacted","page_location":"https://s.example/?phone=redacted"}'
     )
 
 
@@ -119,7 +120,7 @@ def test_parameters_are_redacted_at_any_depth():
     nested = {"$set": {"$email": "a@b.de", "plan": "pro", "$ip": "198.51.100.1"}, "to": [{"$name": "Ada"}, "a@b.de"]}
     assert (
         scrub_params(nested)
-        == '{"$set": {"$email": "redacted", "plan": "pro", "$ip": "redacted"}, "to": [{"$name": "redacted"}, "redacted"]}'
+        == '{"$set":{"$email":"redacted","plan":"pro","$ip":"redacted"},"to":[{"$name":"redacted"},"redacted"]}'
     )
 
 
@@ -129,3 +130,26 @@ def test_the_key_must_be_there_and_long_enough():
     with pytest.raises(HashKeyError, match="at least 16"):
         Hasher.from_environment({"ATTRIBUTION_HASH_KEY": "short"})
     assert "tests only" not in repr(Hasher(b"a key for tests only"))
+
+
+WHOLE = st.integers(-(2**63), 2**63 - 1)
+NUMBER = WHOLE | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | NUMBER | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_json_is_read_and_written_as_the_standard_library_does(value):
+    assert json.loads(encode(value)) == decode(json.dumps(value)) == value
+
+
+def test_json_that_the_fast_reader_refuses():
+    assert decode(b'{"half": "\\ud83d"}') == {"half": "\ud83d"}
+    assert json.loads(encode({"half": "\ud83d", "long": 10**30})) == {"half": "\ud83d", "long": 10**30}
+    assert decode("\ufeff{}".encode()) == {}
+    with pytest.raises(ValueError, match="Expecting"):
+        decode(b"<html>")
