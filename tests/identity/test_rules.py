@@ -30,7 +30,7 @@ def account(user: str, email: str | None, verified: bool = True) -> dict[str, An
 
 
 USERS = [
-    *(account(f"u{n}", f"mail{n}") for n in range(1, 10)),
+    *(account(f"u{n}", f"mail{n}") for n in range(1, 13)),
     account("twin1", "twins"),
     account("twin2", "twins"),
     account("loose", "loosemail", verified=False),
@@ -56,6 +56,9 @@ EVENTS = [
     event("browser", 3.02, "login", user_id="u4"),
     event("in_app_late", 3, gclid="g2"),
     event("browser", 3.5, gclid="g2"),
+    # a click id that is not of one click, and one that a CRM's form captured
+    *(event(f"shared_link{n}", 3, gclid="g3") for n in range(3)),
+    event("ad_click", 3, gclid="g4"),
     # an address in a form
     event("form", 4, "generate_lead", email_hash="mail5"),
     event("two_forms", 4, "generate_lead", email_hash="mail5"),
@@ -72,8 +75,24 @@ EVENTS = [
     event("a4", 0, "login", user_id="u8", fingerprint_id="f4"),
     event("a4", 20, fingerprint_id="f4"),
     event("beside", 10, fingerprint_id="f4"),
+    event("beside_too", 12, fingerprint_id="f4"),
     event("a5", 0, "login", user_id="u8", fingerprint_id="f5"),
     *(event(f"crowd{n}", 1 + n, fingerprint_id="f5") for n in range(6)),
+    # a machine whose fingerprint changes while it keeps a cookie, and one whose cookie says it is somebody else's
+    event("machine", 0, "login", user_id="u10", fingerprint_id="f7"),
+    event("kept", 20, fingerprint_id="f7"),
+    event("kept", 25, fingerprint_id="f8"),
+    event("updated", 50, fingerprint_id="f8"),
+    event("a9", 0, "login", user_id="u11", fingerprint_id="f9"),
+    event("handed_on", 20, "generate_lead", email_hash="mail10", fingerprint_id="f9"),
+    event("handed_on", 25, fingerprint_id="f10"),
+    event("after_it", 50, fingerprint_id="f10"),
+    # sign-ups that reached the server without a cookie: one landing each, and one with two
+    event(None, 7, "sign_up", user_id="u9", ip_hash="i1", user_agent_hash="b1"),
+    event("landed", 6.99, ip_hash="i1", user_agent_hash="b1"),
+    event("landed_early", 6.9, ip_hash="i1", user_agent_hash="b1"),
+    event(None, 7, "sign_up", user_id="u8", ip_hash="i2", user_agent_hash="b1"),
+    *(event(f"office{n}", 6.99, ip_hash="i2", user_agent_hash="b1") for n in range(2)),
     # address and fingerprint name different persons
     event("a6", 0, "login", user_id="u8", fingerprint_id="f6"),
     event("torn", 3, "generate_lead", email_hash="mail9", fingerprint_id="f6"),
@@ -92,6 +111,18 @@ CONTACTS = [
     {"contact_id": "second_of_two", "user_id": "u2", "email_hash": "mail2", "created_at": at(0)},
     {"contact_id": "by_mail", "user_id": None, "email_hash": "mail3", "created_at": at(0)},
     {"contact_id": "stranger", "user_id": None, "email_hash": "nobody", "created_at": at(0)},
+]
+CRM = [
+    {
+        "source": "crm",
+        "contact_id": "captured",
+        "user_id": "u12",
+        "gclid": "g4",
+        "is_primary_crm": True,
+        "is_archived": False,
+        "created_at": at(0),
+        "updated_at": at(0),
+    }
 ]
 MERGES = [
     {"source": "vendor", "device_id": "merged", "user_id": "u1", "merged_at": at(1)},
@@ -138,6 +169,7 @@ def world(**changed: Any) -> dict[str, Any]:
         "int_events__unified": events,
         "stg_backend__users": USERS,
         "stg_files__contacts": CONTACTS,
+        "int_crm__contacts": CRM,
         "int_identity__vendor_merges": MERGES,
     }
     return {**tables, **changed}
@@ -191,9 +223,15 @@ def first(project: IdentityProject) -> pd.DataFrame:
         ("device_id", "kiosk", 3.001, ("guest3", "cookie_interval")),
         ("device_id", "in_app", 60, ("u4", "click_token")),
         ("device_id", "in_app_late", 60, ("device:in_app_late", "unresolved_analytics")),
+        ("device_id", "shared_link0", 60, ("device:shared_link0", "unresolved_analytics")),
+        ("device_id", "ad_click", 60, ("u12", "click_token")),
         ("device_id", "form", 60, ("u5", "email_only")),
         ("device_id", "same_machine", 60, ("u7", "device_graph")),
         ("device_id", "chain", 60, ("u7", "device_graph")),
+        ("device_id", "kept", 60, ("u10", "device_graph")),
+        ("device_id", "updated", 60, ("u10", "device_graph")),
+        ("device_id", "after_it", 60, ("device:after_it", "unresolved_analytics")),
+        ("device_id", "landed", 60, ("device:landed", "unresolved_analytics")),
         ("device_id", "NULL", 60, ("blocked:device_id:NULL", "blocked")),
         ("contact_id", "stranger", 60, ("email:nobody", "email_only")),
     ],
@@ -206,6 +244,8 @@ def test_every_tier_has_its_case(first, kind, identifier, days, expected):
     ("identifier", "reason"),
     [
         ("two_forms", "device_has_several_emails"),
+        ("gclid:g2", "click_token_sightings_too_far_apart"),
+        ("gclid:g3", "click_token_on_several_identifiers"),
         ("f2", "fingerprint_has_several_users"),
         ("late", "sightings_over_90_days_apart"),
         ("f4", "fingerprint_on_devices_at_once"),
@@ -262,6 +302,26 @@ def test_the_manual_table_has_the_last_word(project, first):
         ("one_to_one", "settled_by_override"),
         ("loosemail", "excluded_by_override"),
     } <= refusals(project)
+
+
+def test_the_ip_window_is_off_until_asked_for(project, first):
+    project.fill(world())
+    project.build(identity_ip_window_enabled=True)
+    found = resolution(project)
+    assert person(found, "device_id", "landed") == ("u9", "ip_ua_window")
+    for device in ("landed_early", "office0", "office1"):
+        assert person(found, "device_id", device) == (f"device:{device}", "unresolved_analytics")
+    assert {("office0", "landing_not_unique"), ("office1", "landing_not_unique")} <= refusals(project)
+    others = first["identifier"] != "landed"
+    pd.testing.assert_frame_equal(
+        *(
+            rows[rows["identifier"] != "landed"]
+            .sort_values(["identifier_type", "identifier", "valid_from"], ignore_index=True)
+            .drop(columns="rule_version")
+            for rows in (first[others], found)
+        ),
+        check_dtype=False,
+    )
 
 
 def test_a_removed_edge_separates_and_the_rest_keeps_its_ids(project, first):

@@ -1,5 +1,5 @@
 {#- Written into every resolution row. Raise it when a rule below changes what resolves to whom. -#}
-{% macro identity_rule_version() -%} '2026-11.1' {%- endmacro %}
+{% macro identity_rule_version() -%} '2026-11.2' {%- endmacro %}
 
 {#- Rows that hold for all time start here: a touch older than the first sighting must still find its person. -#}
 {% macro beginning_of_time() -%} cast('1970-01-01 00:00:00' as {{ type_of("timestamp") }}) {%- endmacro %}

@@ -5,11 +5,6 @@
     `logins` is a relation shaped like int_identity__device_logins. A macro, because the quality report asks the same rules
     again with some logins hidden. -#}
 {% macro infer_devices(logins) -%}
-    {#- Of a machine's cookies at least one in so many must have seen its user log in. A fingerprint on six devices with one
-    login is more often that of several machines than of one whose owner rarely logs in; one on fourteen with eight logins
-    of one person is a machine whose cookies are wiped. -#}
-    {%- set devices_per_login = 5 -%}
-    {%- set fingerprint_window_days = 90 -%}
     {%- set landing_window_seconds = 1800 -%}
     with
         devices as (
@@ -41,19 +36,25 @@
         ),
 
         -- -------- click_token
+        tokens as (
+            select device_id, partner_type, partner, first_seen_at, last_seen_at
+            from {{ ref("int_identity__click_tokens") }}
+            where not is_refused
+        ),
+
         token_candidates as (
             select tokens.device_id, owners.canonical_user_id, tokens.first_seen_at, tokens.last_seen_at
-            from {{ ref("int_identity__click_tokens") }} as tokens
+            from tokens
             inner join owned_devices as owners on tokens.partner = owners.device_id
             where tokens.partner_type = 'device_id'
             union all
             select tokens.partner, owners.canonical_user_id, tokens.first_seen_at, tokens.last_seen_at
-            from {{ ref("int_identity__click_tokens") }} as tokens
+            from tokens
             inner join owned_devices as owners on tokens.device_id = owners.device_id
             where tokens.partner_type = 'device_id'
             union all
             select tokens.device_id, persons.canonical_user_id, tokens.first_seen_at, tokens.last_seen_at
-            from {{ ref("int_identity__click_tokens") }} as tokens
+            from tokens
             inner join
                 persons on tokens.partner = persons.identifier and persons.identifier_type = 'contact_id'
             where tokens.partner_type = 'contact_id'
@@ -82,118 +83,7 @@
             group by candidates.device_id, candidates.canonical_user_id
         ),
 
-        -- -------- what fingerprints say
-        fingerprint_sightings as (
-            select
-                identifier as device_id,
-                target as fingerprint_id,
-                min(first_seen_at) as first_seen_at,
-                max(last_seen_at) as last_seen_at
-            from {{ ref("int_identity__observed_links") }}
-            where link_kind = 'device_fingerprint' and not is_blocked
-            group by identifier, target
-        ),
-
-        fingerprint_order as (
-            select
-                device_id,
-                fingerprint_id,
-                first_seen_at,
-                last_seen_at,
-                max(last_seen_at) over (
-                    partition by fingerprint_id
-                    order by first_seen_at, device_id
-                    rows between unbounded preceding and 1 preceding
-                ) as seen_until
-            from fingerprint_sightings
-        ),
-
-        -- Stretches in which a fingerprint was never out of sight for longer than the window.
-        fingerprint_chains as (
-            select
-                device_id,
-                fingerprint_id,
-                first_seen_at,
-                last_seen_at,
-                sum(
-                    case
-                        when first_seen_at > {{ add_days("seen_until", fingerprint_window_days) }}
-                        then 1
-                        else 0
-                    end
-                ) over (
-                    partition by fingerprint_id
-                    order by first_seen_at, device_id
-                    rows between unbounded preceding and current row
-                ) as chain
-            from fingerprint_order
-        ),
-
-        -- A browser keeps one cookie at a time, so the cookies of one machine follow each other. Where as
-        -- often as
-        -- not one begins while another is in use, the fingerprint is that of several machines; a private
-        -- window now
-        -- and then is let pass.
-        fingerprint_devices as (
-            select
-                fingerprint_id,
-                count(*) as devices,
-                sum(case when first_seen_at < seen_until then 1 else 0 end) > 0
-                and 2 * sum(case when first_seen_at < seen_until then 1 else 0 end)
-                >= count(*) - 1 as are_used_at_once
-            from fingerprint_order
-            group by fingerprint_id
-        ),
-
-        fingerprint_persons as (
-            select
-                sightings.fingerprint_id,
-                count(distinct logins.canonical_user_id) as persons,
-                count(distinct logins.device_id) as known_devices,
-                min(logins.canonical_user_id) as canonical_user_id
-            from fingerprint_sightings as sightings
-            inner join logins on sightings.device_id = logins.device_id
-            group by sightings.fingerprint_id
-        ),
-
-        fingerprint_pairs as (
-            select
-                sightings.device_id,
-                sightings.fingerprint_id,
-                people.canonical_user_id,
-                donors.first_seen_at,
-                donors.last_seen_at,
-                case when donors.chain = sightings.chain then 1 else 0 end as in_window
-            from fingerprint_chains as sightings
-            inner join undecided on sightings.device_id = undecided.device_id
-            inner join fingerprint_devices as crowd on sightings.fingerprint_id = crowd.fingerprint_id
-            inner join fingerprint_persons as people on sightings.fingerprint_id = people.fingerprint_id
-            inner join fingerprint_chains as donors on sightings.fingerprint_id = donors.fingerprint_id
-            inner join owned_devices as owners on donors.device_id = owners.device_id
-            where
-                people.persons = 1
-                and crowd.devices <= {{ devices_per_login }} * people.known_devices
-                and not crowd.are_used_at_once
-        ),
-
-        fingerprint_leads as (
-            select
-                device_id,
-                canonical_user_id,
-                sum(in_window) as evidence_count,
-                min(first_seen_at) as first_seen_at,
-                max(last_seen_at) as last_seen_at
-            from fingerprint_pairs
-            group by device_id, canonical_user_id
-        ),
-
-        fingerprint_verdicts as (
-            select device_id, min(canonical_user_id) as canonical_user_id
-            from fingerprint_leads
-            where evidence_count > 0
-            group by device_id
-            having count(*) = 1
-        ),
+        {{ fingerprint_evidence() }},
 
         -- -------- email_only
         email_edges as (
@@ -261,7 +151,7 @@
                 leads.last_seen_at,
                 case
                     when leads.evidence_count = 0
-                    then 'sightings_over_{{ fingerprint_window_days }}_days_apart'
+                    then 'sightings_over_{{ fingerprint_window_days() }}_days_apart'
                     when excluded.device_id is not null
                     then 'excluded_by_override'
                     when count(*) over (partition by leads.device_id) > 1
@@ -389,7 +279,7 @@
                 tokens.partner as high_device_id,
                 first_seen_at,
                 last_seen_at
-            from {{ ref("int_identity__click_tokens") }} as tokens
+            from tokens
             inner join still_unknown as lows on tokens.device_id = lows.device_id
             inner join still_unknown as highs on tokens.partner = highs.device_id
             where tokens.partner_type = 'device_id'
@@ -434,32 +324,18 @@
         -- -------- fingerprints that were refused as a whole
         refused_fingerprints as (
             select
-                crowd.fingerprint_id,
-                crowd.devices,
-                people.persons,
-                case
-                    when people.persons > 1
-                    then 'fingerprint_has_several_users'
-                    when crowd.devices > {{ devices_per_login }} * people.known_devices
-                    then 'fingerprint_on_too_many_devices'
-                    else 'fingerprint_on_devices_at_once'
-                end as refusal_reason,
+                judgements.fingerprint_id,
+                judgements.devices,
+                judgements.persons,
+                judgements.refusal_reason,
                 min(sightings.first_seen_at) as first_seen_at,
                 max(sightings.last_seen_at) as last_seen_at
-            from fingerprint_devices as crowd
-            inner join fingerprint_persons as people on crowd.fingerprint_id = people.fingerprint_id
-            inner join fingerprint_sightings as sightings on crowd.fingerprint_id = sightings.fingerprint_id
+            from fingerprint_judgements as judgements
+            inner join fingerprint_sightings as sightings on judgements.fingerprint_id = sightings.fingerprint_id
             inner join after_email on sightings.device_id = after_email.device_id
-            where
-                people.persons > 1
-                or crowd.devices > {{ devices_per_login }} * people.known_devices
-                or crowd.are_used_at_once
+            where judgements.refusal_reason is not null
             group by
-                crowd.fingerprint_id,
-                crowd.devices,
-                crowd.are_used_at_once,
-                people.persons,
-                people.known_devices
+                judgements.fingerprint_id, judgements.devices, judgements.persons, judgements.refusal_reason
         )
 
     select
@@ -487,6 +363,21 @@
         false,
         refusal_reason
     from unknown_edges
+
+    union all
+
+    select
+        'click_token',
+        token,
+        null,
+        'click_token',
+        identifier_count,
+        first_seen_at,
+        last_seen_at,
+        true,
+        refusal_reason
+    from {{ ref("int_identity__click_tokens") }}
+    where is_refused
 
     union all
 

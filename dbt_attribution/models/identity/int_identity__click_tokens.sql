@@ -1,9 +1,9 @@
 {#- gbraid and wbraid are aggregates by design, many people carry the same one; decorating ids ride along with shared links.
     These three are minted for one click. -#}
 {%- set single_use_tokens = ["gclid", "dclid", "msclkid"] -%}
--- Single-use click ids seen on exactly two identifiers: two devices within half an hour (an in-app browser
--- handing over to
--- the real one), or a device and the contact whose form captured the id.
+-- Single-use click ids seen on more than one identifier. One joins exactly two: two devices within half an
+-- hour (an in-app
+-- browser handing over to the real one), or a device and the contact whose form captured the id.
 with
     sightings as (
         {%- for token in single_use_tokens %}
@@ -50,16 +50,19 @@ with
 select
     tokens.token,
     tokens.first_device_id as device_id,
-    case when tokens.devices = 2 then 'device_id' else 'contact_id' end as partner_type,
-    case when tokens.devices = 2 then tokens.second_device_id else contacts.contact_id end as partner,
+    case when tokens.devices > 1 then 'device_id' else 'contact_id' end as partner_type,
+    case when tokens.devices > 1 then tokens.second_device_id else contacts.contact_id end as partner,
+    cast(tokens.devices + coalesce(contacts.contacts, 0) as bigint) as identifier_count,
     tokens.first_seen_at,
-    tokens.last_seen_at
+    tokens.last_seen_at,
+    tokens.devices + coalesce(contacts.contacts, 0) > 2
+    or {{ seconds_between("tokens.first_seen_at", "tokens.last_seen_at") }} > 1800 as is_refused,
+    case
+        when tokens.devices + coalesce(contacts.contacts, 0) > 2
+        then 'click_token_on_several_identifiers'
+        when {{ seconds_between("tokens.first_seen_at", "tokens.last_seen_at") }} > 1800
+        then 'click_token_sightings_too_far_apart'
+    end as refusal_reason
 from tokens
 left join contacts on tokens.token = contacts.token
-where
-    (
-        tokens.devices = 2
-        and contacts.token is null
-        and {{ seconds_between("tokens.first_seen_at", "tokens.last_seen_at") }} <= 1800
-    )
-    or (tokens.devices = 1 and contacts.contacts = 1)
+where tokens.devices + coalesce(contacts.contacts, 0) > 1
