@@ -331,7 +331,8 @@
                 min(sightings.first_seen_at) as first_seen_at,
                 max(sightings.last_seen_at) as last_seen_at
             from fingerprint_judgements as judgements
-            inner join fingerprint_sightings as sightings on judgements.fingerprint_id = sightings.fingerprint_id
+            inner join
+                fingerprint_sightings as sightings on judgements.fingerprint_id = sightings.fingerprint_id
             inner join after_email on sightings.device_id = after_email.device_id
             where judgements.refusal_reason is not null
             group by
