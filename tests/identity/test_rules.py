@@ -312,16 +312,13 @@ def test_the_ip_window_is_off_until_asked_for(project, first):
     for device in ("landed_early", "office0", "office1"):
         assert person(found, "device_id", device) == (f"device:{device}", "unresolved_analytics")
     assert {("office0", "landing_not_unique"), ("office1", "landing_not_unique")} <= refusals(project)
-    others = first["identifier"] != "landed"
-    pd.testing.assert_frame_equal(
-        *(
-            rows[rows["identifier"] != "landed"]
-            .sort_values(["identifier_type", "identifier", "valid_from"], ignore_index=True)
-            .drop(columns="rule_version")
-            for rows in (first[others], found)
-        ),
-        check_dtype=False,
+    before, after = (
+        rows[rows["identifier"] != "landed"]
+        .sort_values(["identifier_type", "identifier", "valid_from"], ignore_index=True)
+        .drop(columns="rule_version")
+        for rows in (first, found)
     )
+    pd.testing.assert_frame_equal(before, after, check_dtype=False)
 
 
 def test_a_removed_edge_separates_and_the_rest_keeps_its_ids(project, first):
