@@ -212,6 +212,13 @@ def classify(
     except (SettingsError, ClassifyInputError) as error:
         fail(str(error))
     console.print(str(summary), markup=False, highlight=False)
+    own = ", ".join(chosen.project.own_domains) or "none"
+    console.print(
+        f"settings of {chosen.config_path}: own domains {own}; custom rules {len(chosen.channel_rules)}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()

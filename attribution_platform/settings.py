@@ -189,6 +189,17 @@ class ChannelRule(_Section):
     referrer_domain: str | None = None
     landing_path: str | None = None
 
+    @field_validator("source", "medium", "campaign", "referrer_domain", "landing_path")
+    @classmethod
+    def _pattern(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression ({error})") from None
+        if re.search(r"\(\?|\\[1-9]", value or ""):
+            raise ValueError(f"{value!r}: warehouses know neither (?…) groups nor back-references")
+        return value
+
     @model_validator(mode="after")
     def _has_a_condition(self) -> "ChannelRule":
         if not any((self.source, self.medium, self.campaign, self.referrer_domain, self.landing_path)):
@@ -388,6 +399,15 @@ class Settings(BaseSettings):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"conversion named twice: {', '.join(twice)}")
+        return value
+
+    @field_validator("channel_rules")
+    @classmethod
+    def _unique_rules(cls, value: tuple[ChannelRule, ...]) -> tuple[ChannelRule, ...]:
+        ids = [rule.id for rule in value]
+        twice = sorted({rule for rule in ids if ids.count(rule) > 1})
+        if twice:
+            raise ValueError(f"id used twice: {', '.join(twice)}; channel_reason could not say which rule decided")
         return value
 
     @model_validator(mode="after")
