@@ -7,8 +7,13 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import pandas as pd
 import pytest
 
 from attribution_platform.channel_sql import SEEDS, ChannelMacros
@@ -95,56 +100,73 @@ def test_every_click_id_of_the_seed_is_read_and_ad_only_ids_first():
     assert sorted(re.findall(r'"(\w+)"', listed[0])) == sorted(columns)
 
 
-@pytest.mark.snowflake
-def test_the_snowflake_emulator_agrees_on_every_published_case(cases):
+def quoted(value: str) -> str:
+    # The emulator takes a dollar before a word for a session variable.
+    text = value.replace("\\", "\\\\").replace("'", "''").replace("$", "' || chr(36) || '")
+    return "null" if value == "" else f"'{text}'"
+
+
+@contextmanager
+def emulator() -> Iterator[tuple[Any, Callable[[str, Sequence[str], Sequence[Sequence[str]]], None]]]:
+    """A Snowflake cursor, and a way to load a table of text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import fakesnow
         import snowflake.connector
 
-        visits = published_visits(cases)
-        here = classify_frame(visits, RULES, OWN)
-        macros = ChannelMacros(RULES, OWN, dialect="snowflake")
-        ids = sorted(row[0] for row in seed("click_ids")[1:] if row[5] == "true")
-        columns = [
-            "visit_id",
-            "source",
-            "medium",
-            "campaign",
-            "referrer",
-            "page_url",
-            "page_host",
-            "page_path",
-            "in_app_browser",
-        ]
         with fakesnow.patch():
             cursor = snowflake.connector.connect(database="d", schema="s").cursor()
 
-            def load(table: str, header: list[str], rows: list[list[str]]) -> None:
+            def load(table: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
                 cursor.execute(f"create table {table} ({', '.join(f'{name} varchar' for name in header)})")
                 text = ", ".join(f"({', '.join(quoted(value) for value in row)})" for row in rows)
                 cursor.execute(f"insert into {table} values {text}")
 
-            def quoted(value: str) -> str:
-                # The emulator takes a dollar before a word for a session variable.
-                text = value.replace("\\", "\\\\").replace("'", "''").replace("$", "' || chr(36) || '")
-                return "null" if value == "" else f"'{text}'"
+            yield cursor, load
 
-            for name in SEEDS:
-                header, *rows = seed(name)
-                load(name, header, rows)
-            given = visits.rename(columns={"case_id": "visit_id"}).reindex(columns=[*columns, *ids]).fillna("")
-            load("given", given.columns.tolist(), given.to_numpy().tolist())
-            cleaned = ", ".join(f"{macros.render('click_id_value', name)} as {name}" for name in ids)
-            cursor.execute(
-                f"create table visits as select {', '.join(columns)}, {cleaned}, "
-                f"{macros.render('channel_host', 'referrer')} as referrer_host from given"
-            )
-            cursor.execute(
-                "create table mentions as select referrer_host as host from visits union "
-                f"select {macros.render('channel_host', 'source')} from visits where position('.' in source) > 0"
-            )
-            cursor.execute(f"create table hosts as {macros.render('classify_hosts', 'mentions')}")
-            cursor.execute(f"create table channels as {macros.render('classify_channels', 'visits', 'hosts')}")
-            there = dict(cursor.execute("select visit_id, channel_reason from channels").fetchall())
+
+@pytest.mark.snowflake
+def test_the_snowflake_emulator_agrees_on_every_published_case(cases):
+    visits = published_visits(cases)
+    here = classify_frame(visits, RULES, OWN)
+    macros = ChannelMacros(RULES, OWN, dialect="snowflake")
+    ids = sorted(row[0] for row in seed("click_ids")[1:] if row[5] == "true")
+    columns = [
+        "visit_id", "source", "medium", "campaign", "referrer", "page_url", "page_host", "page_path", "in_app_browser",
+    ]  # fmt: skip
+    with emulator() as (cursor, load):
+        for name in SEEDS:
+            header, *rows = seed(name)
+            load(name, header, rows)
+        given = visits.rename(columns={"case_id": "visit_id"}).reindex(columns=[*columns, *ids]).fillna("")
+        load("given", given.columns.tolist(), given.to_numpy().tolist())
+        cleaned = ", ".join(f"{macros.render('click_id_value', name)} as {name}" for name in ids)
+        cursor.execute(
+            f"create table visits as select {', '.join(columns)}, {cleaned}, "
+            f"{macros.render('channel_host', 'referrer')} as referrer_host from given"
+        )
+        cursor.execute(
+            "create table mentions as select referrer_host as host from visits union "
+            f"select {macros.render('channel_host', 'source')} from visits where position('.' in source) > 0"
+        )
+        cursor.execute(f"create table hosts as {macros.render('classify_hosts', 'mentions')}")
+        cursor.execute(f"create table channels as {macros.render('classify_channels', 'visits', 'hosts')}")
+        there = dict(cursor.execute("select visit_id, channel_reason from channels").fetchall())
     assert there == dict(zip(here["case_id"], here["channel_reason"], strict=True))
+
+
+@pytest.mark.snowflake
+def test_the_snowflake_emulator_agrees_on_every_self_reported_answer():
+    with Path(__file__).with_name("self_reported_answers.csv").open(encoding="utf-8", newline="") as file:
+        answers = [row["answer"] for row in csv.DictReader(file)]
+    header, *rows = seed("customer_source_mapping")
+    with emulator() as (cursor, load):
+        load("customer_source_mapping", header, rows)
+        load("given", ["response"], [[answer] for answer in answers])
+        mapped = ChannelMacros(dialect="snowflake").render("map_self_reported", "given")
+        there = sorted(cursor.execute(mapped).fetchall(), key=str)
+    with duckdb.connect() as connection:
+        connection.register("customer_source_mapping", pd.DataFrame(rows, columns=header))
+        connection.register("given", pd.DataFrame({"response": answers}))
+        here = sorted(connection.execute(ChannelMacros().render("map_self_reported", "given")).fetchall(), key=str)
+    assert there == here
