@@ -219,8 +219,12 @@ def test_agreement_and_kappa_agree_with_scikit_learn(built, scenario):
         error = _kappa_error(pd.crosstab(group["said_channel"], group["seen_channel"]))
         assert row["agreement"] == pytest.approx((group["said_channel"] == group["seen_channel"]).mean())
         assert row["kappa"] == pytest.approx(kappa, abs=1e-6)
-        assert row["kappa_low"] == pytest.approx(max(kappa - 1.959964 * error, -1), abs=2e-6)
-        assert row["kappa_high"] == pytest.approx(min(kappa + 1.959964 * error, 1), abs=2e-6)
+        if error < 1e-6:
+            assert pd.isna(row["kappa_low"])
+            assert pd.isna(row["kappa_high"])
+        else:
+            assert row["kappa_low"] == pytest.approx(max(kappa - 1.959964 * error, -1), abs=2e-6)
+            assert row["kappa_high"] == pytest.approx(min(kappa + 1.959964 * error, 1), abs=2e-6)
         assert row["comparable_of_week"] == len(group)
         assert row["status"] == ("ok" if len(group) >= 10 else "insufficient volume")
 

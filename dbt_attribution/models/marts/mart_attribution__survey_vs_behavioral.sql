@@ -107,13 +107,14 @@ select
     cast(intervals.comparable as {{ type_of("bigint") }}) as comparable_of_week,
     intervals.agreement,
     round(intervals.kappa, 6) as kappa,
-    -- greatest and least pass over a null on DuckDB and not on Snowflake.
+    -- Where all agree, or one person answered, the formula gives an interval without width: none is more
+    -- honest.
     case
-        when intervals.kappa is not null
+        when intervals.kappa_error > 0.000001
         then round(greatest(-1, intervals.kappa - 1.959964 * intervals.kappa_error), 6)
     end as kappa_low,
     case
-        when intervals.kappa is not null
+        when intervals.kappa_error > 0.000001
         then round(least(1, intervals.kappa + 1.959964 * intervals.kappa_error), 6)
     end as kappa_high,
     case
