@@ -13,21 +13,18 @@ import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from benchmarks.clients.__main__ import CLIENTS
 from benchmarks.page import PAGE, replace_section
 from dlt_pipelines import http
-from dlt_pipelines.config import BackendConfig, FilesConfig, SourceConfig
 from dlt_pipelines.registry import SOURCES
-from dlt_pipelines.sandbox.server import MOUNTED, SandboxServer
+from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors.common import share_of
-from dlt_pipelines.sandbox.vendors.ga4_export import write_export
 from dlt_pipelines.sandbox.world import World, WorldConfig, build_world
 from dlt_pipelines.sandbox.world_platforms import PLATFORMS
-from tests.extraction.fault_matrix import case_of
+from tests.extraction.every_source import every_source
 from tests.extraction.harness import Loader, make_window
 
 SUMS = ["cost_micros", "clicks", "impressions", "conversions"]
@@ -110,25 +107,6 @@ HELD: Mapping[str, Callable[[World], int]] = {
 READERS = {client.vendor: client.requirement.partition("==")[0] for client in CLIENTS}
 
 
-def configs(world: World, server: SandboxServer, folder: Path) -> dict[str, SourceConfig]:
-    """Settings of every source that the sandbox can stand in for."""
-    write_export(world, folder / "export", dialect="extract")
-    world.to_backend(f"sqlite:///{folder}/backend.sqlite")
-    world.to_files(folder / "inbox")
-    os.environ |= {**server.credentials(), "BACKEND_DATABASE_URL": f"sqlite:///{folder}/backend.sqlite"}
-    found: dict[str, Any] = {name: case_of(name).config(server, folder / "tokens") for name in MOUNTED}
-    found["ga4"] = found["ga4"].model_copy(update={"export_path": folder / "export"})
-    found["google_ads"] = found["google_ads"].model_copy(update={"click_days_back": 90})
-    found["backend"] = BackendConfig(enabled=True)
-    found["files"] = FilesConfig(enabled=True, path=folder / "inbox")
-    # The matrix reads in tiny pages to have several; here each vendor's own size counts requests as they would be.
-    for name, config in found.items():
-        default = type(config).model_fields.get("page_size")
-        if default is not None:
-            found[name] = config.model_copy(update={"page_size": default.default})
-    return found
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=300)
@@ -149,7 +127,9 @@ def main() -> int:
     unequal = 0
     with SandboxServer(world) as server, tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        for name, config in configs(world, server, folder).items():
+        configs, variables = every_source(world, server, folder)
+        os.environ |= variables
+        for name, config in configs.items():
             spec, loader = SOURCES[name], Loader(folder / "state")
             before = len(server.requests)
             rows = loader.load(spec, config, window).rows

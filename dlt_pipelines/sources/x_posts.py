@@ -215,12 +215,14 @@ def _post_days(
     )
     for post in reply.get("data", []):
         for bucket in post["timestamped_metrics"]:
-            yield {
-                "date": moment(bucket["timestamp"]).date(),
-                "account_id": config.user_id,
-                "post_id": post["id"],
-                **{column: bucket["metrics"][name] for name, column in ANALYTICS.items()},
-            }
+            # Its specification lets a day go without figures.
+            if bucket["metrics"] is not None:
+                yield {
+                    "date": moment(bucket["timestamp"]).date(),
+                    "account_id": config.user_id,
+                    "post_id": post["id"],
+                    **{column: bucket["metrics"][name] for name, column in ANALYTICS.items()},
+                }
 
 
 def probe(config: XPostsConfig) -> Iterator[Finding]:

@@ -175,7 +175,7 @@ class Org:
                 "IsActive": True,
                 "IsClosed": bool(row["is_closed"]),
                 "IsWon": bool(row["is_won"]),
-                "SystemModstamp": stamp(self._world.deals["created_at"].min()),
+                "SystemModstamp": stamp(pd.Timestamp(self._world.config.start_on)),
             }
             for number, row in enumerate(records_of(stages))
         ]
