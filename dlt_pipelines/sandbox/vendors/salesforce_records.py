@@ -175,7 +175,7 @@ class Org:
                 "IsActive": True,
                 "IsClosed": bool(row["is_closed"]),
                 "IsWon": bool(row["is_won"]),
-                "SystemModstamp": stamp(pd.Timestamp(self._world.config.start_on)),
+                "SystemModstamp": stamp(self._world.events["occurred_at"].min()),
             }
             for number, row in enumerate(records_of(stages))
         ]
