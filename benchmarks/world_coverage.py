@@ -174,6 +174,9 @@ def land(world: World, folder: Path) -> None:
 def coverage_table(world: World, settings: Settings, folder: Path) -> DuckDBWarehouse:
     """Land a world and build everything up to the coverage mart; credit has its rule models only.
 
+    Args:
+        folder: what is there of another world is replaced, and dbt's parsed project is used again.
+
     Raises:
         RuntimeError: dbt failed; the message is the end of its output.
     """
@@ -184,27 +187,20 @@ def coverage_table(world: World, settings: Settings, folder: Path) -> DuckDBWare
     agents = pd.concat([world.events["user_agent"], world.requests["user_agent"]]).dropna().drop_duplicates()
     parsed = parse_user_agents(agents.sort_values(ignore_index=True))
     warehouse.replace_table("enrichment", "dim_user_agent", parsed, COLUMN_TYPES)
-    _dbt(settings, folder, "build", ["--select", "+mart_attribution__coverage_daily", *NO_TESTS])
+    _dbt(settings, folder, ["--select", "+mart_attribution__coverage_daily", *NO_TESTS])
     return warehouse
 
 
-def parse_once(settings: Settings, folder: Path) -> Path:
-    """Parse the project for all the worlds that follow: a third of the time of a small one. Returns what to hand them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _dbt(settings, folder, "parse", [])
-    return folder / "target" / "partial_parse.msgpack"
-
-
-def _dbt(settings: Settings, folder: Path, command: str, more: list[str]) -> None:
+def _dbt(settings: Settings, folder: Path, selection: list[str]) -> None:
     variables: Mapping[str, Any] = settings.dbt_vars()
-    given = [dbt_executable(), "--no-use-colors", "--log-path", str(folder), *build_arguments(command, variables)]
+    given = [dbt_executable(), "--no-use-colors", "--log-path", str(folder), *build_arguments("build", variables)]
     environment = {
         **settings.dbt_environment(),
         "ATTRIBUTION_WAREHOUSE_PATH": str(folder / "w.duckdb"),
         "ATTRIBUTION_LANDING_DIR": str(folder / "landing"),
     }
     done = subprocess.run(
-        [*given, "--target-path", str(folder / "target"), *more],
+        [*given, "--target-path", str(folder / "target"), *selection],
         cwd=DBT_PROJECT_DIR,
         env={**os.environ, **environment},
         capture_output=True,

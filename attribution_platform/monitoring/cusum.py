@@ -207,9 +207,9 @@ def scan(panel: Panel, options: CusumOptions) -> Scan:
                 used, days = used & (later <= options.follow_days), np.minimum(days, options.follow_days)
             arguments = (weekday[rows, :t], used, days)
             if is_count:
-                fit.put(rows, fit_counts(panel.numerator[rows, :t], *arguments))
+                fit.put(rows, fit_counts(panel.numerator[rows, :t], *arguments, options.follow))
             else:
-                fit.put(rows, fit_rates(panel.numerator[rows, :t], denominator[rows, :t], *arguments))
+                fit.put(rows, fit_rates(panel.numerator[rows, :t], denominator[rows, :t], *arguments, options.follow))
             state.fitted_at[rows] = state.good[rows]
         judged = live & (state.fitted_at > 0)
         if judged.any():

@@ -1,10 +1,10 @@
 """Days that no single chart calls odd and that are odd all the same: an isolation forest over the day's metrics.
 
-Each day is the vector of the standardised distances (z) that the daily charts give their series. A forest (Liu, Ting and Zhou 2008)
-learns the first good days. A new day's score becomes a p-value among the scores those days got from forests that had not seen them,
-and p-values are gathered into a Shiryaev-Roberts sum of bets on small ones: healthy days that resemble the learned ones carry it
-past `1 / false_alarms_per_day` once in that many days on average, or less often (Vovk, Gammerman and Shafer, "Algorithmic Learning
-in a Random World", chapter 8; Shiryaev-Roberts because a lasting fault may begin on any day).
+Each day is a vector of one figure a metric: how far the furthest of its series is off its daily chart, whichever way (|z|). A
+forest (Liu, Ting and Zhou 2008) learns the first good days. A new day's score becomes a p-value among the scores those days got
+from forests that had not seen them, and p-values are gathered into a Shiryaev-Roberts sum of bets on small ones: healthy days that
+resemble the learned ones carry it past `1 / false_alarms_per_day` once in that many days on average, or less often (Vovk, Gammerman
+and Shafer, "Algorithmic Learning in a Random World", chapter 8; Shiryaev-Roberts because a lasting fault may begin on any day).
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ ALARM, OK, SHORT_HISTORY, LEARNED = "alarm", "ok", "insufficient history", "lear
 BET = 0.2
 CLIP = 6.0
 MOSTLY_JUDGED = 0.9
+SEPARATOR = " · "
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def day_anomalies(z: pd.DataFrame, bad: pd.Series | None = None, options: Forest
     """Judge every day's vector.
 
     Args:
-        z: one row a day (index: date, in order), one column a series; NaN where that day was not judged.
+        z: one row a day (index: date, in order), one column a series, `metric · segment`; NaN where that day was not judged.
         bad: days that stood in an alarm of some chart, by date; they are not learned.
         options: Calibration.
 
@@ -60,8 +61,9 @@ def day_anomalies(z: pd.DataFrame, bad: pd.Series | None = None, options: Forest
     )
     learned = np.flatnonzero(~is_bad)[: options.baseline_days]
     # By the learned days alone: what came later must not change what was said before it.
-    z = z.loc[:, z.iloc[learned].notna().mean() >= MOSTLY_JUDGED].clip(-CLIP, CLIP)
-    vectors = z.fillna(0.0).to_numpy(dtype=np.float64)
+    z = z.loc[:, z.iloc[learned].notna().mean() >= MOSTLY_JUDGED].clip(-CLIP, CLIP).fillna(0.0)
+    furthest, labels = _furthest(z)
+    vectors = np.abs(furthest)
     status = np.full(len(z), SHORT_HISTORY, dtype=object)
     score, p, evidence = (np.full(len(z), np.nan) for _ in range(3))
     names: list[str] = [""] * len(z)
@@ -96,13 +98,30 @@ def day_anomalies(z: pd.DataFrame, bad: pd.Series | None = None, options: Forest
         # Evidence without bound would keep an alarm open for as long again after the repair.
         running = min(running, 2 * limit)
     for t in later[[status[t] == ALARM for t in later]]:
-        names[t] = _contributors(vectors[t], list(z.columns), scored, options.named)
+        names[t] = _contributors(furthest[t], labels[t], scored, options.named)
     return _table(z, score, p, evidence, status, names)
 
 
-def _contributors(vector: Floats, series: list[str], scored: object, named: int) -> str:
+def _furthest(z: pd.DataFrame) -> tuple[Floats, list[list[str]]]:
+    """Per day and metric the z of the series that is furthest off, and its name.
+
+    With every series a dimension of its own, and both directions told apart, none of eight faults in the sandbox was seen: one bad
+    metric is then one split in forty. Folded like this four of five worlds with faults were, the quiet year as before in none.
+    """
+    by_metric: dict[str, list[int]] = {}
+    for position, name in enumerate(z.columns):
+        by_metric.setdefault(str(name).partition(SEPARATOR)[0], []).append(position)
+    values = z.to_numpy(dtype=np.float64)
+    days = np.arange(len(z))
+    chosen = [np.array(own)[np.abs(values[:, own]).argmax(axis=1)] for own in by_metric.values()]
+    furthest = np.array([values[days, own] for own in chosen]).T.reshape(len(z), len(chosen))
+    return furthest, [[str(z.columns[own[day]]) for own in chosen] for day in days]
+
+
+def _contributors(signed: Floats, series: list[str], scored: object, named: int) -> str:
     """Mean of what a series takes away when it alone is put right and what it adds when it alone is wrong: the first and the
     last term of its Shapley value."""
+    vector = np.abs(signed)
     count = len(vector)
     without = np.tile(vector, (count, 1))
     np.fill_diagonal(without, 0.0)
@@ -111,7 +130,7 @@ def _contributors(vector: Floats, series: list[str], scored: object, named: int)
     values = scored(np.vstack([whole, calm, without, alone]))  # type: ignore[operator]
     share = (values[0] - values[2 : 2 + count] + values[2 + count :] - values[1]) / 2
     order = np.argsort(-share, kind="stable")[:named]
-    return ", ".join(f"{series[i]} (z {vector[i]:+.1f})" for i in order if share[i] > 0)
+    return ", ".join(f"{series[i]} (z {signed[i]:+.1f})" for i in order if share[i] > 0)
 
 
 def _table(

@@ -62,10 +62,11 @@ def alerting(tmp_path):
     engine.dispose()
 
 
-def run_once(
-    instance, *, passed=True, severity=dg.AssetCheckSeverity.WARN, description="3 rows are not", broken="", tags=None
-):
-    """One run of a small graph: a source, a table, a check on it."""
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+
+
+def run_once(instance, *, passed=True, broken="", tags=None, publishes=False, more=()):
+    """One run of a small graph: a source, a table, checks on it; `more`: name, severity and description of checks that fail."""
 
     @dg.multi_asset(name="extract_files", specs=[dg.AssetSpec(["raw_files", "events"])])
     def extract():
@@ -82,15 +83,27 @@ def run_once(
     def published() -> None:
         return None
 
-    @dg.asset_check(asset=["marts", "table"])
-    def is_fine() -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(
-            passed=passed, severity=severity, description=None if passed else description, metadata={"bad_rows": 3}
-        )
+    key = dg.AssetKey(["marts", "table"])
+    failing = [*(() if passed else [("is_fine", WARN, "3 rows are not")]), *more]
 
-    definitions = dg.Definitions(
-        assets=[extract, table, published], asset_checks=[is_fine], jobs=[dg.define_asset_job("daily")]
+    @dg.multi_asset_check(
+        specs=[dg.AssetCheckSpec(name, asset=key) for name in {"is_fine", *(each[0] for each in more)}]
     )
+    def checks():
+        if passed:
+            yield dg.AssetCheckResult(asset_key=key, check_name="is_fine", passed=True)
+        for name, severity, description in failing:
+            yield dg.AssetCheckResult(
+                asset_key=key,
+                check_name=name,
+                passed=False,
+                severity=severity,
+                description=description,
+                metadata={"bad_rows": 3},
+            )
+
+    assets = [extract, table, *([published] if publishes else [])]
+    definitions = dg.Definitions(assets=assets, asset_checks=[checks], jobs=[dg.define_asset_job("daily")])
     job = definitions.resolve_job_def("daily")
     return job.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
 
@@ -102,24 +115,28 @@ def seen(instance, result):
 CHECK = "check/marts/table/is_fine"
 
 
-def test_a_failed_check_of_a_green_run_is_seen(instance):
-    result = run_once(instance, passed=False)
-    assert result.success
-    found = seen(instance, result)
+@pytest.fixture(scope="module")
+def green(instance):
+    """A run that succeeded although checks failed."""
+    thin = ("is_steady", WARN, "insufficient volume: google_ads")
+    return run_once(instance, passed=False, more=[thin, ("is_right", ERROR, "wrong")])
+
+
+def test_a_failed_check_of_a_green_run_is_seen(instance, green):
+    assert green.success
+    found = seen(instance, green)
     assert (found[CHECK].health, found[CHECK].severity) == (Health.BAD, Severity.WARNING)
     assert found[CHECK].details == {"what": "3 rows are not", "facts": {"Bad rows": "3"}}
     assert found["run/daily"].health is Health.GOOD
     assert found["source_load"].health is Health.GOOD
 
 
-def test_a_check_that_could_not_judge_is_neither_good_nor_bad(instance):
-    result = run_once(instance, passed=False, description="insufficient volume: google_ads")
-    assert seen(instance, result)[CHECK].health is Health.UNKNOWN
+def test_a_check_that_could_not_judge_is_neither_good_nor_bad(instance, green):
+    assert seen(instance, green)["check/marts/table/is_steady"].health is Health.UNKNOWN
 
 
-def test_an_error_is_critical(instance):
-    result = run_once(instance, passed=False, severity=dg.AssetCheckSeverity.ERROR)
-    assert seen(instance, result)[CHECK].severity is Severity.CRITICAL
+def test_an_error_is_critical(instance, green):
+    assert seen(instance, green)["check/marts/table/is_right"].severity is Severity.CRITICAL
 
 
 def test_a_source_that_failed_speaks_for_its_run(instance):
@@ -175,8 +192,7 @@ def test_a_crash_between_two_runs_of_a_tick_skips_and_repeats_none(instance, ale
     assert state.bad_in_row >= 2
 
 
-def test_sources_grow_stale_by_their_last_load(instance):
-    run_once(instance)
+def test_sources_grow_stale_by_their_last_load(instance, green):
     now = datetime.now(UTC)
     [fresh] = stale_sources(instance, ["files", "hubspot"], now, 36 * HOUR)
     assert (fresh.segment, fresh.health) == ("source=files", Health.GOOD)
@@ -185,8 +201,7 @@ def test_sources_grow_stale_by_their_last_load(instance):
     assert stale.details["facts"]["Expected every"] == "36 h"
 
 
-def test_schedules_are_missed_when_no_run_followed(instance):
-    run_once(instance)
+def test_schedules_are_missed_when_no_run_followed(instance, green):
     now = datetime.now(UTC)
     before = now - timedelta(days=30)
 
@@ -275,7 +290,7 @@ def signals(recovered=None):
 
 def test_a_run_that_published_brings_the_tracking_along(instance, alerting):
     publish(alerting.settings)
-    run_once(instance)
+    run_once(instance, publishes=True)
     evaluate_finished_runs(alerting, instance)
     rows = {(row["metric"], row["segment"]): row for row in alerting.store.open_alerts()}
     capture = rows["click_id_capture", "platform=google_ads"]
