@@ -50,6 +50,8 @@ EVENTS = [
     event("tablet", 2.01),
     # kiosk of seven, one a day
     *(event("kiosk", n, "login", user_id=f"guest{n}") for n in range(7)),
+    # two strangers between two of them, one of whom looks at two pages
+    *(event("kiosk", 3 + hours / 24) for hours in (9, 9.1, 17)),
     # one click id on two devices within half an hour
     event("in_app", 3, gclid="g1"),
     event("browser", 3.01, gclid="g1"),
@@ -71,7 +73,7 @@ EVENTS = [
     event("b2", 1, "login", user_id="u9", fingerprint_id="f2"),
     event("c2", 2, fingerprint_id="f2"),
     event("a3", 0, "login", user_id="u8", fingerprint_id="f3"),
-    event("late", 120, fingerprint_id="f3"),
+    event("late", 130, fingerprint_id="f3"),
     event("a4", 0, "login", user_id="u8", fingerprint_id="f4"),
     event("a4", 20, fingerprint_id="f4"),
     event("beside", 10, fingerprint_id="f4"),
@@ -96,6 +98,12 @@ EVENTS = [
     # address and fingerprint name different persons
     event("a6", 0, "login", user_id="u8", fingerprint_id="f6"),
     event("torn", 3, "generate_lead", email_hash="mail9", fingerprint_id="f6"),
+    # two addresses from one machine, and two from a fingerprint on four
+    event("one_form", 0, "generate_lead", email_hash="mail5", fingerprint_id="f11"),
+    event("other_form", 9, "generate_lead", email_hash="mail6", fingerprint_id="f11"),
+    event("common_form", 0, "generate_lead", email_hash="mail5", fingerprint_id="f12"),
+    event("popular_form", 1, "generate_lead", email_hash="mail6", fingerprint_id="f12"),
+    *(event(f"common{n}", 2 + n, fingerprint_id="f12") for n in range(2)),
     # placeholders
     event("NULL", 0, "login", user_id="u1"),
     event("00000000-0000", 0, "login", user_id="u1"),
@@ -228,6 +236,7 @@ def first(project: IdentityProject) -> pd.DataFrame:
         ("device_id", "form", 60, ("u5", "email_only")),
         ("device_id", "same_machine", 60, ("u7", "device_graph")),
         ("device_id", "chain", 60, ("u7", "device_graph")),
+        ("device_id", "popular_form", 60, ("u6", "email_only")),
         ("device_id", "kept", 60, ("u10", "device_graph")),
         ("device_id", "updated", 60, ("u10", "device_graph")),
         ("device_id", "after_it", 60, ("device:after_it", "unresolved_analytics")),
@@ -247,11 +256,13 @@ def test_every_tier_has_its_case(first, kind, identifier, days, expected):
         ("gclid:g2", "click_token_sightings_too_far_apart"),
         ("gclid:g3", "click_token_on_several_identifiers"),
         ("f2", "fingerprint_has_several_users"),
-        ("late", "sightings_over_90_days_apart"),
+        ("late", "sightings_over_120_days_apart"),
         ("f4", "fingerprint_on_devices_at_once"),
         ("f5", "fingerprint_on_too_many_devices"),
         ("torn", "fingerprint_says_another_person"),
         ("torn", "email_says_another_person"),
+        ("one_form", "addresses_on_fingerprint_differ"),
+        ("other_form", "addresses_on_fingerprint_differ"),
         ("twins", "email_verified_by_several_users"),
         ("claimed", "email_verified_by_another_user"),
         ("first_of_two", "user_has_several_contacts"),
@@ -278,6 +289,8 @@ def test_strangers_on_a_kiosk_are_not_one_person(first):
     gaps = first[(first["identifier"] == "kiosk") & (first["match_tier"] == "unresolved_analytics")]
     assert len(gaps) >= 7
     assert gaps["canonical_user_id"].is_unique
+    early, same, late = (person(first, "device_id", "kiosk", 3 + hours / 24)[0] for hours in (9, 9.1, 17))
+    assert early == same != late
 
 
 def test_every_row_carries_its_evidence(first):

@@ -1,16 +1,18 @@
-{#- Across this many days in which nobody saw it a fingerprint says nothing. -#}
-{% macro fingerprint_window_days() -%} 90 {%- endmacro %}
+{#- Across more days in which nobody saw it a fingerprint says nothing. On 100,000 people devices led across 90 to 120 days
+    were right in .96 of cases, across more in .88. -#}
+{% macro fingerprint_window_days() -%} 120 {%- endmacro %}
 
 {#- Which undecided devices a fingerprint leads to a person: a chain of CTEs inside infer_devices, from its CTEs `logins`,
     `owned_devices`, `undecided` and `persons` to `fingerprint_leads` (device, person, sightings within the window),
-    `fingerprint_verdicts` (devices led to exactly one person) and `fingerprint_judgements` (fingerprints, with the reason why
-    one is refused as a whole). -#}
+    `fingerprint_verdicts` (devices led to exactly one person), `fingerprint_judgements` (fingerprints, with the reason why one is
+    refused as a whole) and `disputed_devices` (their few fellows gave addresses of several persons). -#}
 {% macro fingerprint_evidence() -%}
     {#- Of a machine's cookies at least one in so many must have seen its user log in. A fingerprint on six devices with one
     login is more often that of several machines than of one whose owner rarely logs in; one on fourteen with eight logins
     of one person is a machine whose cookies are wiped. Where cookies were in use at once, twice as many: on 100,000 people
     devices so led were right in .75 to .92 of cases below that and in .97 above. -#}
     {%- set devices_per_login = 5 -%}
+    {%- set devices_of_one_machine = 3 -%}
     fingerprint_sightings as (
         select
             identifier as device_id,
@@ -197,5 +199,21 @@
         union all
         select fingerprint_id, persons, devices, refusal_reason
         from fingerprint_judgements_2
+    ),
+
+    disputed_devices as (
+        select distinct sightings.device_id
+        from fingerprint_sightings as sightings
+        inner join
+            (
+                select fellows.fingerprint_id
+                from fingerprint_sightings as fellows
+                inner join fingerprint_devices as crowd on fellows.fingerprint_id = crowd.fingerprint_id
+                inner join addresses on fellows.device_id = addresses.device_id
+                where crowd.devices <= {{ devices_of_one_machine }}
+                group by fellows.fingerprint_id
+                having min(addresses.canonical_user_id) < max(addresses.canonical_user_id)
+            ) as disputed
+            on sightings.fingerprint_id = disputed.fingerprint_id
     )
 {%- endmacro %}

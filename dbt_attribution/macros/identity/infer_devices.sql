@@ -106,11 +106,15 @@
                     -- is believed. On 100,000 people that keeps out a third of the wrong addresses.
                     when max(verdicts.canonical_user_id) <> persons.canonical_user_id
                     then 'fingerprint_says_another_person'
+                    -- Nor of two addresses from one machine on which nobody logged in.
+                    when max(verdicts.device_id) is null and max(disputed.device_id) is not null
+                    then 'addresses_on_fingerprint_differ'
                 end as refusal_reason
             from {{ ref("int_identity__observed_links") }} as links
             inner join undecided on links.identifier = undecided.device_id
             inner join persons on links.target = persons.identifier and persons.identifier_type = 'email_hash'
             left join fingerprint_verdicts as verdicts on links.identifier = verdicts.device_id
+            left join disputed_devices as disputed on links.identifier = disputed.device_id
             left join
                 {{ ref("int_identity__device_exclusions") }} as excluded
                 on links.identifier = excluded.device_id

@@ -118,6 +118,47 @@ with
         where valid_to is not null and (next_from is null or valid_to < next_from)
     ),
 
+    -- Strangers who do not log in on a public machine are told apart by the pause between them.
+    public_arrivals as (
+        select device_id, occurred_at
+        from
+            (
+                select
+                    events.device_id,
+                    events.occurred_at,
+                    lag(events.occurred_at) over (
+                        partition by events.device_id order by events.occurred_at, events.event_id
+                    ) as previous_at
+                from {{ ref("int_events__unified") }} as events
+                inner join shared_devices on events.device_id = shared_devices.device_id
+                where not events.is_bot and shared_devices.person_count > {{ household_persons() }}
+            ) as visits
+        where {{ seconds_between("previous_at", "occurred_at") }} > {{ var("session_timeout_minutes") * 60 }}
+    ),
+
+    unowned as (
+        select
+            device_id,
+            person_count,
+            starts_at as valid_from,
+            coalesce(
+                lead(starts_at) over (partition by device_id, valid_from order by starts_at), valid_to
+            ) as valid_to
+        from
+            (
+                select device_id, person_count, valid_from, valid_to, valid_from as starts_at
+                from gaps
+                union all
+                select gaps.device_id, gaps.person_count, gaps.valid_from, gaps.valid_to, arrivals.occurred_at
+                from gaps
+                inner join
+                    public_arrivals as arrivals
+                    on gaps.device_id = arrivals.device_id
+                    and gaps.valid_from < arrivals.occurred_at
+                    and (gaps.valid_to is null or arrivals.occurred_at < gaps.valid_to)
+            ) as starts
+    ),
+
     rows_of_all as (
         select
             identifier_type, identifier, canonical_user_id, match_tier, evidence_count, valid_from, valid_to
@@ -134,28 +175,28 @@ with
 
         select
             'device_id',
-            gaps.device_id,
-            -- Two strangers who did not log in on a kiosk, one before and one after somebody who did, are no
-            -- one person: 20 such kiosks cost a world of 20,000 people a point of pairwise precision.
-            {{ anonymous_person("'device_id'", "gaps.device_id") }} || case
-                when gaps.person_count > {{ household_persons() }}
+            unowned.device_id,
+            -- Strangers who did not log in on a kiosk are no one person: 20 such kiosks cost a world of
+            -- 20,000 people a point of pairwise precision.
+            {{ anonymous_person("'device_id'", "unowned.device_id") }} || case
+                when unowned.person_count > {{ household_persons() }}
                 then
                     '@' || cast(
                         cast(
-                            {{ seconds_between(beginning_of_time(), "gaps.valid_from") }} as bigint
+                            {{ seconds_between(beginning_of_time(), "unowned.valid_from") }} as bigint
                         ) as {{ type_of("text") }}
                     )
                 else ''
             end,
             case when identifiers.is_in_analytics then 'unresolved_analytics' else 'unresolved_backend' end,
             0,
-            gaps.valid_from,
-            gaps.valid_to
-        from gaps
+            unowned.valid_from,
+            unowned.valid_to
+        from unowned
         inner join
             identifiers
             on identifiers.identifier_type = 'device_id'
-            and gaps.device_id = identifiers.identifier
+            and unowned.device_id = identifiers.identifier
     )
 
 select
