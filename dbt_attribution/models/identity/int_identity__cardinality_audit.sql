@@ -16,7 +16,9 @@
     "click_token_on_several_identifiers": "This click id was seen on more than two devices or contacts, so it is not of one click.",
     "click_token_sightings_too_far_apart": "The two devices showed this click id more than half an hour apart.",
     "device_has_several_emails": "Addresses of more than one person were given on the device.",
-    "sightings_over_" ~ fingerprint_window_days() ~ "_days_apart": "Between the two devices the fingerprint was out of sight for longer.",
+    "sightings_over_"
+    ~ fingerprint_window_days()
+    ~ "_days_apart": "Between the two devices the fingerprint was out of sight for longer.",
     "fingerprints_lead_to_several_persons": "The fingerprints of this device belong to more than one person.",
     "fingerprint_on_too_many_devices": "Its one user logged in on less than a fifth of the devices with this fingerprint.",
     "fingerprint_has_several_users": "More than one user logged in on devices with this fingerprint.",
