@@ -3,6 +3,7 @@
 Secrets are not here: a source names them (`SecretSpec`) and reads them from the environment when it runs.
 """
 
+import re
 import zoneinfo
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -152,23 +153,28 @@ class MicrosoftAdsConfig(RotatingTokenConfig):
     click_days_back: int = Field(default=90, ge=0, le=180)
 
 
-class LinkedinAdsConfig(RotatingTokenConfig):
-    """LinkedIn Ads: campaign days, in UTC."""
+class LinkedinConfig(RotatingTokenConfig):
+    """What LinkedIn's ads and pages share: ids may be given bare or as the URN that LinkedIn shows."""
 
     base_url: str = "https://api.linkedin.com"
     # Each month's version is served for a year.
     api_version: str = Field(default="202610", pattern=r"^20\d{4}$")
     token_url: str = "https://www.linkedin.com/oauth/v2/accessToken"  # noqa: S105 - an address
+
+    @field_validator("account_ids", "organisation_ids", mode="before", check_fields=False)
+    @classmethod
+    def _bare_ids(cls, value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            return tuple(re.sub(r"^urn:li:(sponsoredAccount|organization):", "", str(item)) for item in value)
+        return value
+
+
+class LinkedinAdsConfig(LinkedinConfig):
+    """LinkedIn Ads: campaign days, in UTC."""
+
     account_ids: tuple[str, ...] = ()
     settling_days: Days = 7
     page_size: int = Field(default=1000, ge=1, le=1000)
-
-    @field_validator("account_ids", mode="before")
-    @classmethod
-    def _bare_accounts(cls, value: object) -> object:
-        if isinstance(value, (list, tuple)):
-            return tuple(str(item).removeprefix("urn:li:sponsoredAccount:") for item in value)
-        return value
 
 
 class RedditAdsConfig(RotatingTokenConfig):
@@ -401,25 +407,14 @@ class SearchConsoleConfig(HttpSourceConfig):
         return value
 
 
-class LinkedinPagesConfig(RotatingTokenConfig):
+class LinkedinPagesConfig(LinkedinConfig):
     """LinkedIn pages: organic figures by day and posts."""
 
-    base_url: str = "https://api.linkedin.com"
-    # Each month's version is served for a year.
-    api_version: str = Field(default="202610", pattern=r"^20\d{4}$")
-    token_url: str = "https://www.linkedin.com/oauth/v2/accessToken"  # noqa: S105 - an address
     organisation_ids: tuple[str, ...] = ()
     settling_days: Days = 3
     # Posts gather figures for weeks.
     post_days: Days = 28
     page_size: int = Field(default=100, ge=1, le=100)
-
-    @field_validator("organisation_ids", mode="before")
-    @classmethod
-    def _bare_organisations(cls, value: object) -> object:
-        if isinstance(value, (list, tuple)):
-            return tuple(str(item).removeprefix("urn:li:organization:") for item in value)
-        return value
 
 
 class MetaPagesConfig(HttpSourceConfig):

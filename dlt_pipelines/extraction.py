@@ -141,11 +141,11 @@ def day_resource(
     window: ExtractionWindow,
     hasher: Hasher,
     *,
-    day_column: str,
-    account_column: str | None,
     accounts: Sequence[str],
     settling_days: int,
     pull: Callable[[DayRange], Rows],
+    day_column: str = "date",
+    account_column: str | None = "account_id",
     earliest: date | None = None,
 ) -> DltResource:
     """A table of days, pulled per account and replaced inside the pulled range.

@@ -4,7 +4,7 @@ Dagster builds its assets from these, the doctor its questions, and `dlt_pipelin
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -105,6 +105,22 @@ class Finding:
     subject: str
     message: str
     remedy: str = ""
+
+
+def looked_at(
+    source: str, setting: str, ids: Iterable[str], what: str, look: Callable[[str], str]
+) -> Iterator[Finding]:
+    """A finding for each account that a source's settings name: what looking at it says. An error where none is named.
+
+    Args:
+        what: the accounts in words.
+    """
+    named = False
+    for named_id in ids:
+        named = True
+        yield Finding("ok", f"{source}: {named_id}", look(named_id))
+    if not named:
+        yield Finding("error", f"{source}: {setting}", "empty", f"Name the {what} under [sources.{source}].")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,6 @@ def build(config: Ga4Config, window: ExtractionWindow, hasher: Hasher) -> "DltSo
                 contract.GA4_TRAFFIC,
                 window,
                 hasher,
-                day_column="date",
                 account_column=None,
                 accounts=(config.property_id,),
                 settling_days=config.settling_days,

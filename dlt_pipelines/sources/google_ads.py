@@ -94,7 +94,6 @@ def build(config: GoogleAdsConfig, window: ExtractionWindow, hasher: Hasher) -> 
             contract.GOOGLE_ADS_CAMPAIGNS,
             window,
             hasher,
-            day_column="date",
             account_column="customer_id",
             accounts=config.customer_ids,
             settling_days=config.settling_days,
@@ -108,7 +107,6 @@ def build(config: GoogleAdsConfig, window: ExtractionWindow, hasher: Hasher) -> 
                 contract.GOOGLE_ADS_CLICKS,
                 window,
                 hasher,
-                day_column="date",
                 account_column="customer_id",
                 accounts=config.customer_ids,
                 # A click does not change; only the last days may still gain some.

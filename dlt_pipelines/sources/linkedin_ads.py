@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from dlt_pipelines.config import ExtractionWindow, LinkedinAdsConfig
-from dlt_pipelines.dialects import linkedin
 from dlt_pipelines.http import VendorError, VendorSession, walk
-from dlt_pipelines.oauth import rotating_auth
+from dlt_pipelines.linkedin import linkedin_session
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.spec import ColumnSpec as C
-from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec
+from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec, looked_at
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
@@ -61,9 +60,7 @@ CAMPAIGN_DAILY: Final = ResourceSpec(
 
 
 def open_session(config: LinkedinAdsConfig) -> VendorSession:
-    headers = {"LinkedIn-Version": config.api_version, "X-Restli-Protocol-Version": "2.0.0"}
-    auth = rotating_auth(NAME, config, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
-    return VendorSession(NAME, config, linkedin, auth, headers)
+    return linkedin_session(NAME, config, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
 
 
 def build(config: LinkedinAdsConfig, window: ExtractionWindow, hasher: Hasher) -> "DltSource":
@@ -91,8 +88,6 @@ def build(config: LinkedinAdsConfig, window: ExtractionWindow, hasher: Hasher) -
                 CAMPAIGN_DAILY,
                 window,
                 hasher,
-                day_column="date",
-                account_column="account_id",
                 accounts=config.account_ids,
                 settling_days=config.settling_days,
                 pull=pull,
@@ -165,13 +160,13 @@ def _campaign_row(
 
 def probe(config: LinkedinAdsConfig) -> Iterator[Finding]:
     """Whether the token reaches every configured ad account."""
-    if not config.account_ids:
-        yield Finding("error", f"{NAME}: account_ids", "empty", "Name the ad accounts under [sources.linkedin_ads].")
-        return
     with open_session(config) as session:
-        for account in config.account_ids:
+
+        def look(account: str) -> str:
             facts = account_facts(session, account)
-            yield Finding("ok", f"{NAME}: {account}", f"{facts.get('currency')}, days in UTC")
+            return f"{facts.get('currency')}, days in UTC"
+
+        yield from looked_at(NAME, "account_ids", config.account_ids, "ad accounts", look)
 
 
 SPEC: Final = SourceSpec(

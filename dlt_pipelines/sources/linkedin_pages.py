@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from dlt_pipelines.config import ExtractionWindow, LinkedinPagesConfig
-from dlt_pipelines.dialects import linkedin
 from dlt_pipelines.http import VendorSession, read_to_the_end
-from dlt_pipelines.oauth import rotating_auth
+from dlt_pipelines.linkedin import linkedin_session
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.rows import from_epoch_ms
 from dlt_pipelines.spec import ColumnSpec as C
@@ -75,9 +74,7 @@ POSTS: Final = ResourceSpec(
 
 
 def open_session(config: LinkedinPagesConfig) -> VendorSession:
-    headers = {"LinkedIn-Version": config.api_version, "X-Restli-Protocol-Version": "2.0.0"}
-    auth = rotating_auth(NAME, config, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
-    return VendorSession(NAME, config, linkedin, auth, headers)
+    return linkedin_session(NAME, config, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)
 
 
 def build(config: LinkedinPagesConfig, window: ExtractionWindow, hasher: Hasher) -> "DltSource":
@@ -104,16 +101,7 @@ def build(config: LinkedinPagesConfig, window: ExtractionWindow, hasher: Hasher)
     return make_source(
         NAME,
         [
-            day_resource(
-                NAME,
-                PAGE_DAILY,
-                window,
-                hasher,
-                day_column="date",
-                settling_days=config.settling_days,
-                pull=days_of,
-                **shared,
-            ),
+            day_resource(NAME, PAGE_DAILY, window, hasher, settling_days=config.settling_days, pull=days_of, **shared),
             day_resource(
                 NAME,
                 POSTS,

@@ -14,7 +14,7 @@ from dlt_pipelines.config import ExtractionWindow, MetaAdsConfig
 from dlt_pipelines.dialects import meta
 from dlt_pipelines.http import HeaderAuth, VendorError, VendorSession, poll, walk
 from dlt_pipelines.privacy import Hasher
-from dlt_pipelines.spec import Finding, SecretSpec, SourceSpec
+from dlt_pipelines.spec import Finding, SecretSpec, SourceSpec, looked_at
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
@@ -74,7 +74,6 @@ def build(config: MetaAdsConfig, window: ExtractionWindow, hasher: Hasher) -> "D
                 window,
                 hasher,
                 day_column="date_start",
-                account_column="account_id",
                 accounts=config.account_ids,
                 settling_days=config.settling_days,
                 pull=pull,
@@ -157,13 +156,13 @@ def _purchases(config: MetaAdsConfig, actions: list[Mapping[str, Any]]) -> Any:
 
 def probe(config: MetaAdsConfig) -> Iterator[Finding]:
     """Whether the token reaches every configured ad account."""
-    if not config.account_ids:
-        yield Finding("error", f"{NAME}: account_ids", "empty", "Name the ad accounts under [sources.meta_ads].")
-        return
     with open_session(config) as session:
-        for account in config.account_ids:
-            found = session.get(f"/{config.api_version}/{account}", {"fields": "name,currency,timezone_name"})
-            yield Finding("ok", f"{NAME}: {account}", f"{found.get('currency')}, {found.get('timezone_name')}")
+
+        def look(account: str) -> str:
+            facts = session.get(f"/{config.api_version}/{account}", {"fields": "name,currency,timezone_name"})
+            return f"{facts.get('currency')}, {facts.get('timezone_name')}"
+
+        yield from looked_at(NAME, "account_ids", config.account_ids, "ad accounts", look)
 
 
 SPEC: Final = SourceSpec(

@@ -115,14 +115,7 @@ def build(config: MetaPagesConfig, window: ExtractionWindow, hasher: Hasher) -> 
         NAME,
         [
             day_resource(
-                NAME,
-                ACCOUNT_DAILY,
-                window,
-                hasher,
-                day_column="date",
-                settling_days=config.settling_days,
-                pull=days_of,
-                **shared,
+                NAME, ACCOUNT_DAILY, window, hasher, settling_days=config.settling_days, pull=days_of, **shared
             ),
             day_resource(
                 NAME,

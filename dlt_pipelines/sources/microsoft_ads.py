@@ -157,8 +157,6 @@ def build(config: MicrosoftAdsConfig, window: ExtractionWindow, hasher: Hasher) 
             CAMPAIGN_DAILY,
             window,
             hasher,
-            day_column="date",
-            account_column="account_id",
             accounts=config.account_ids,
             settling_days=config.settling_days,
             pull=campaigns,
@@ -171,8 +169,6 @@ def build(config: MicrosoftAdsConfig, window: ExtractionWindow, hasher: Hasher) 
                 CLICKS,
                 window,
                 hasher,
-                day_column="date",
-                account_column="account_id",
                 accounts=config.account_ids,
                 # A click does not change; only the last days may still gain some.
                 settling_days=min(config.settling_days, 3),

@@ -11,7 +11,7 @@ from dlt_pipelines.oauth import rotating_auth
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.rows import midnight
 from dlt_pipelines.spec import ColumnSpec as C
-from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec
+from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec, looked_at
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
@@ -89,8 +89,6 @@ def build(config: RedditAdsConfig, window: ExtractionWindow, hasher: Hasher) -> 
                 CAMPAIGN_DAILY,
                 window,
                 hasher,
-                day_column="date",
-                account_column="account_id",
                 accounts=config.account_ids,
                 settling_days=config.settling_days,
                 pull=pull,
@@ -145,13 +143,13 @@ def _campaign_row(
 
 def probe(config: RedditAdsConfig) -> Iterator[Finding]:
     """Whether the token reaches every configured ad account."""
-    if not config.account_ids:
-        yield Finding("error", f"{NAME}: account_ids", "empty", "Name the ad accounts under [sources.reddit_ads].")
-        return
     with open_session(config) as session:
-        for account in config.account_ids:
+
+        def look(account: str) -> str:
             facts = account_facts(session, config, account)
-            yield Finding("ok", f"{NAME}: {account}", f"{facts.get('currency')}, {facts.get('time_zone_id')}")
+            return f"{facts.get('currency')}, {facts.get('time_zone_id')}"
+
+        yield from looked_at(NAME, "account_ids", config.account_ids, "ad accounts", look)
 
 
 SPEC: Final = SourceSpec(

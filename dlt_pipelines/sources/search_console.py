@@ -97,7 +97,6 @@ def build(config: SearchConsoleConfig, window: ExtractionWindow, hasher: Hasher)
                 spec,
                 window,
                 hasher,
-                day_column="date",
                 account_column="site_url",
                 accounts=config.site_urls,
                 settling_days=config.settling_days,

@@ -10,7 +10,7 @@ from dlt_pipelines.dialects import tiktok
 from dlt_pipelines.http import HeaderAuth, VendorSession, read_by_offset
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.spec import ColumnSpec as C
-from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec
+from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec, looked_at
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
@@ -96,7 +96,6 @@ def build(config: TiktokAdsConfig, window: ExtractionWindow, hasher: Hasher) -> 
                 AD_DAILY,
                 window,
                 hasher,
-                day_column="date",
                 account_column="advertiser_id",
                 accounts=config.advertiser_ids,
                 settling_days=config.settling_days,
@@ -146,13 +145,13 @@ def _ad_row(advertiser: str, facts: Mapping[str, Any], row: Mapping[str, Any]) -
 
 def probe(config: TiktokAdsConfig) -> Iterator[Finding]:
     """Whether the token reaches every configured advertiser."""
-    if not config.advertiser_ids:
-        yield Finding("error", f"{NAME}: advertiser_ids", "empty", "Name the advertisers under [sources.tiktok_ads].")
-        return
     with open_session(config) as session:
-        for advertiser in config.advertiser_ids:
+
+        def look(advertiser: str) -> str:
             facts = advertiser_facts(session, config, advertiser)
-            yield Finding("ok", f"{NAME}: {advertiser}", f"{facts.get('currency')}, {facts.get('display_timezone')}")
+            return f"{facts.get('currency')}, {facts.get('display_timezone')}"
+
+        yield from looked_at(NAME, "advertiser_ids", config.advertiser_ids, "advertisers", look)
 
 
 SPEC: Final = SourceSpec(

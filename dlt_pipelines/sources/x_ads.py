@@ -19,7 +19,7 @@ from dlt_pipelines.oauth1 import OAuth1Auth
 from dlt_pipelines.privacy import Hasher
 from dlt_pipelines.rows import midnight
 from dlt_pipelines.spec import ColumnSpec as C
-from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec
+from dlt_pipelines.spec import Finding, ResourceSpec, SecretSpec, SourceSpec, looked_at
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
@@ -101,8 +101,6 @@ def build(config: XAdsConfig, window: ExtractionWindow, hasher: Hasher) -> "DltS
                 CAMPAIGN_DAILY,
                 window,
                 hasher,
-                day_column="date",
-                account_column="account_id",
                 accounts=config.account_ids,
                 settling_days=config.settling_days,
                 pull=pull,
@@ -239,13 +237,13 @@ def _series(values: Any, length: int, name: str) -> Sequence[Any]:
 
 def probe(config: XAdsConfig) -> Iterator[Finding]:
     """Whether the tokens reach every configured ad account."""
-    if not config.account_ids:
-        yield Finding("error", f"{NAME}: account_ids", "empty", "Name the ad accounts under [sources.x_ads].")
-        return
     with open_session(config) as session:
-        for account in config.account_ids:
+
+        def look(account: str) -> str:
             facts = account_facts(session, config, account)
-            yield Finding("ok", f"{NAME}: {account}", f"{facts.get('name')}, {facts.get('timezone')}")
+            return f"{facts.get('name')}, {facts.get('timezone')}"
+
+        yield from looked_at(NAME, "account_ids", config.account_ids, "ad accounts", look)
 
 
 SPEC: Final = SourceSpec(

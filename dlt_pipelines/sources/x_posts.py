@@ -135,16 +135,7 @@ def build(config: XPostsConfig, window: ExtractionWindow, hasher: Hasher) -> "Dl
     ]
     if in_users_name():
         resources.append(
-            day_resource(
-                NAME,
-                POST_DAILY,
-                window,
-                hasher,
-                day_column="date",
-                settling_days=config.settling_days,
-                pull=days_of,
-                **shared,
-            )
+            day_resource(NAME, POST_DAILY, window, hasher, settling_days=config.settling_days, pull=days_of, **shared)
         )
     else:
         LOG.info(

@@ -1,43 +1,19 @@
 """PostHog, Mixpanel, Amplitude and Klaviyo against the sandbox over loopback: value for value, whatever goes wrong."""
 
-from datetime import timedelta
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
-from dlt.common.exceptions import TerminalValueError
-from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
 from dlt_pipelines.config import AmplitudeConfig, KlaviyoConfig, MixpanelConfig, PosthogConfig
-from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.registry import SOURCES
-from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors import mixpanel
 from dlt_pipelines.sandbox.vendors.klaviyo import METRICS
 from dlt_pipelines.sandbox.vendors.posthog import PROJECT
-from dlt_pipelines.sandbox.world import WorldConfig, build_world
-from tests.extraction.harness import Loader, make_window
+from tests.extraction.expectations import late_rows_arrive, refusals, the_doctor_objects
+from tests.extraction.harness import Loader
 
 VENDORS = ("klaviyo", "posthog", "mixpanel", "amplitude")
-
-
-@pytest.fixture(scope="module")
-def world():
-    return build_world(WorldConfig(people=250, days=30))
-
-
-@pytest.fixture(scope="module")
-def server(world):
-    with SandboxServer(world) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def window(world):
-    return make_window(
-        world.events["occurred_at"].min().date(), world.events["occurred_at"].max().date() + timedelta(days=1)
-    )
 
 
 @pytest.fixture
@@ -160,80 +136,19 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_everything_else_stops_the_source_and_changes_nothing(loader, configs, server, window, pauses, vendor):
-    spec, config = SOURCES[vendor], configs[vendor]
-    loader.load(spec, config, window)
-    before = loader.stored(vendor)
-    told = {}
-    for kind, options in REFUSED[vendor]:
-        server.faults.switch(vendor, kind, **{"times": None, **options})
-        with pytest.raises(ExtractionFailed) as caught:
-            loader.load(spec, config, window)
-        told[kind] = str(caught.value)
-        server.faults.clear()
-        assert loader.stored(vendor) == before, kind
-        for secret in server.credentials().values():
-            assert secret not in told[kind]
+    told = refusals(loader, configs[vendor], server, window, vendor, REFUSED[vendor])
     assert "credentials refused" in told["revoked_token"]
     assert "Run again after" in told["throttle"]
     assert "the vendor sent" in told["type_flip"]
     assert "format changed" in told["withdrawn_field"]
-    loader.load(spec, config, window)
-    assert loader.stored(vendor) == before, "once the fault is gone, a run changes no row"
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_late_rows_arrive_with_the_settling_window(loader, tmp_path, configs, server, window, vendor):
-    spec, config = SOURCES[vendor], configs[vendor]
-    server.faults.switch(vendor, "late_rows", days=1)
-    loader.load(spec, config, window)
-    server.faults.clear()
-    loader.load(spec, config, window)
-    fresh = Loader(tmp_path / "fresh")
-    fresh.load(spec, config, window)
-    assert loader.stored(vendor, load_ids=False) == fresh.stored(vendor, load_ids=False)
-
-
-def test_nothing_personal_is_left_in_any_file_even_of_a_broken_load(loader, configs, world, window, monkeypatch):
-    people = world.people
-    values = {str(value) for column in ("email", "phone") for value in people[column].dropna()}
-    values |= {str(value) for value in pd.concat([world.events["ip"], world.email_activity["ip"]]).dropna()}
-    values |= {f"{first} {last}" for first, last in zip(people["first_name"], people["last_name"], strict=True)}
-    whole = DuckDbCopyJob.run
-
-    def fails(job):
-        raise TerminalValueError("the disk is full")
-
-    left = []
-    for run in (fails, whole):
-        monkeypatch.setattr(DuckDbCopyJob, "run", run)
-        for name, config in configs.items():
-            if run is fails:
-                with pytest.raises(ExtractionFailed):
-                    loader.load(SOURCES[name], config, window)
-            else:
-                loader.load(SOURCES[name], config, window)
-                left.append(repr(loader.stored(name)).encode())
-            left += [_plain_bytes(path, content) for path, content in loader.left_behind()]
-    joined = b"\n".join(set(left))
-    assert [value for value in values if value.encode() in joined] == []
-
-
-def _plain_bytes(path, content):
-    """A file's content; Parquet decoded, since compression would hide what it holds."""
-    return repr(pq.read_table(path).to_pydict()).encode() if path.suffix == ".parquet" else content.replace(b"\0", b"")
+    late_rows_arrive(loader, configs[vendor], server, window, vendor, tmp_path / "fresh")
 
 
 def test_the_doctor_tells_good_credentials_from_bad_ones(configs, server, monkeypatch, pauses):
     for vendor in VENDORS:
         assert {finding.level for finding in SOURCES[vendor].check(configs[vendor])} == {"ok"}, vendor
-    for name in server.credentials():
-        monkeypatch.setenv(name, "wrong-credential-us21")
-    for vendor in VENDORS:
-        (finding,) = SOURCES[vendor].check(configs[vendor])
-        assert finding.level == "error"
-        assert "wrong-credential" not in finding.message
-        assert finding.remedy
-    for name in server.credentials():
-        monkeypatch.delenv(name)
-    for vendor in VENDORS:
-        assert {finding.level for finding in SOURCES[vendor].check(configs[vendor])} == {"error"}
+    the_doctor_objects(configs, VENDORS, server, monkeypatch)

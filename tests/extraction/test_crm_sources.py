@@ -11,32 +11,13 @@ from dlt_pipelines.config import PipedriveConfig, SalesforceConfig
 from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.registry import SOURCES
 from dlt_pipelines.sandbox.faults import Faults
-from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors.crm_facts import contacts_with_deals, stage_entries
 from dlt_pipelines.sandbox.vendors.pipedrive import Company, client
 from dlt_pipelines.sandbox.vendors.salesforce_records import record_id
-from dlt_pipelines.sandbox.world import WorldConfig, build_world
-from tests.extraction.harness import Loader, make_window
+from tests.extraction.expectations import late_rows_arrive, refusals, the_doctor_objects
+from tests.extraction.harness import Loader
 
 CRMS = ("salesforce", "pipedrive")
-
-
-@pytest.fixture(scope="module")
-def world():
-    return build_world(WorldConfig(people=250, days=30))
-
-
-@pytest.fixture(scope="module")
-def server(world):
-    with SandboxServer(world) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def window(world):
-    return make_window(
-        world.events["occurred_at"].min().date(), world.events["occurred_at"].max().date() + timedelta(days=1)
-    )
 
 
 @pytest.fixture
@@ -260,46 +241,15 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("vendor", CRMS)
 def test_everything_else_stops_the_source_and_changes_nothing(loader, configs, server, window, pauses, vendor):
-    spec, config = SOURCES[vendor], configs[vendor]
-    loader.load(spec, config, window)
-    before = loader.stored(vendor)
-    told = {}
-    for kind, options in REFUSED[vendor]:
-        server.faults.switch(vendor, kind, **{"times": None, **options})
-        with pytest.raises(ExtractionFailed) as caught:
-            loader.load(spec, config, make_window(window.start, window.end, refresh=True))
-        told[kind] = str(caught.value)
-        server.faults.clear()
-        assert loader.stored(vendor) == before, kind
-        for secret in server.credentials().values():
-            assert secret not in told[kind]
+    told = refusals(loader, configs[vendor], server, window, vendor, REFUSED[vendor])
     assert "credentials refused" in told["revoked_token"]
     assert "Run again after" in told["throttle"]
     assert "the vendor sent" in told["type_flip"]
-    loader.load(spec, config, window)
-    assert loader.stored(vendor) == before, "once the fault is gone, a run changes no row"
 
 
 @pytest.mark.parametrize("vendor", CRMS)
 def test_late_rows_arrive_with_the_settling_window(loader, tmp_path, configs, server, window, vendor):
-    spec, config = SOURCES[vendor], configs[vendor]
-    server.faults.switch(vendor, "late_rows", days=1)
-    loader.load(spec, config, window)
-    server.faults.clear()
-    loader.load(spec, config, window)
-    fresh = Loader(tmp_path / "fresh")
-    fresh.load(spec, config, window)
-    assert loader.stored(vendor, load_ids=False) == fresh.stored(vendor, load_ids=False)
-
-
-def test_nothing_personal_is_left_in_any_file(loader, configs, world, window):
-    people = world.people
-    plain = {str(value) for column in ("email", "phone", "last_name") for value in people[column].dropna()}
-    for vendor in CRMS:
-        loader.load(SOURCES[vendor], configs[vendor], window)
-        stored = repr(loader.stored(vendor)).encode()
-        left = b"\n".join([stored, *(content.replace(b"\0", b"") for _, content in loader.left_behind())])
-        assert [value for value in plain if f"{value}".encode() in left and len(value) > 5] == []
+    late_rows_arrive(loader, configs[vendor], server, window, vendor, tmp_path / "fresh")
 
 
 def test_the_doctor_tells_good_credentials_from_bad_ones(configs, server, monkeypatch, pauses):
@@ -308,14 +258,4 @@ def test_the_doctor_tells_good_credentials_from_bad_ones(configs, server, monkey
     odd = configs["salesforce"].model_copy(update={"product_field": "Nothing__c"})
     warning, _ = SOURCES["salesforce"].check(odd)
     assert (warning.level, warning.message) == ("warning", "has no field Nothing__c")
-    for name in server.credentials():
-        monkeypatch.setenv(name, "wrong-credential")
-    for vendor in CRMS:
-        (finding,) = SOURCES[vendor].check(configs[vendor])
-        assert finding.level == "error"
-        assert "wrong-credential" not in finding.message
-        assert finding.remedy
-    for name in server.credentials():
-        monkeypatch.delenv(name)
-    for vendor in CRMS:
-        assert {finding.level for finding in SOURCES[vendor].check(configs[vendor])} == {"error"}
+    the_doctor_objects(configs, CRMS, server, monkeypatch)

@@ -9,26 +9,13 @@ from dlt_pipelines.config import AmplitudeConfig, MixpanelConfig
 from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.privacy import scrub_url
 from dlt_pipelines.registry import SOURCES
-from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors import amplitude, mixpanel
 from dlt_pipelines.sandbox.vendors.web_facts import identify, web_events
-from dlt_pipelines.sandbox.world import WorldConfig, build_world
 from dlt_pipelines.sources.mixpanel import records
 from tests.extraction.harness import make_window
 
 PAGE_VIEWS = {"mixpanel": "$mp_web_page_view", "amplitude": "[Amplitude] Page Viewed"}
 NO_BOOKKEEPING = "event_name not in ('$identify')"
-
-
-@pytest.fixture(scope="module")
-def world():
-    return build_world(WorldConfig(people=250, days=30))
-
-
-@pytest.fixture(scope="module")
-def server(world):
-    with SandboxServer(world) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

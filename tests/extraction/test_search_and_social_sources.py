@@ -7,29 +7,9 @@ import pytest
 
 from dlt_pipelines.config import LinkedinPagesConfig, MetaPagesConfig, SearchConsoleConfig, XPostsConfig
 from dlt_pipelines.registry import SOURCES
-from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors import social_facts as social
 from dlt_pipelines.sandbox.vendors.search_console import SITE, final_days, grouped
-from dlt_pipelines.sandbox.world import WorldConfig, build_world
 from tests.extraction.harness import make_window
-
-
-@pytest.fixture(scope="module")
-def world():
-    return build_world(WorldConfig(people=250, days=30))
-
-
-@pytest.fixture(scope="module")
-def server(world):
-    with SandboxServer(world) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def window(world):
-    return make_window(
-        world.events["occurred_at"].min().date(), world.events["occurred_at"].max().date() + timedelta(days=1)
-    )
 
 
 @pytest.fixture

@@ -1,15 +1,11 @@
 """Every source against the sandbox's vendors over loopback: value for value what the world holds, whatever goes wrong."""
 
 import json
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
-from dlt.common.exceptions import TerminalValueError
-from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
 from dlt_pipelines.config import (
     BackendConfig,
@@ -22,26 +18,13 @@ from dlt_pipelines.config import (
 )
 from dlt_pipelines.dialects import plain
 from dlt_pipelines.http import VendorSession
-from dlt_pipelines.pipeline import ExtractionFailed
 from dlt_pipelines.registry import SOURCES
-from dlt_pipelines.sandbox.server import SandboxServer
 from dlt_pipelines.sandbox.vendors.ga4_export import write_export
-from dlt_pipelines.sandbox.world import WorldConfig, build_world
-from tests.extraction.harness import Loader, make_window
+from tests.extraction.expectations import late_rows_arrive, refusals, the_doctor_objects
+from tests.extraction.harness import Loader
 
 VENDORS = ("ga4", "google_ads", "meta_ads", "mailchimp", "hubspot")
 KEY_EVENTS = ("sign_up", "generate_lead", "purchase")
-
-
-@pytest.fixture(scope="module")
-def world():
-    return build_world(WorldConfig(people=250, days=30))
-
-
-@pytest.fixture(scope="module")
-def server(world):
-    with SandboxServer(world) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +32,6 @@ def exported(world, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     write_export(world, folder, dialect="extract")
     return folder
-
-
-@pytest.fixture(scope="module")
-def window(world):
-    return make_window(
-        world.events["occurred_at"].min().date(), world.events["occurred_at"].max().date() + timedelta(days=1)
-    )
 
 
 @pytest.fixture
@@ -285,25 +261,11 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_everything_else_stops_the_source_and_changes_nothing(loader, configs, server, window, pauses, vendor):
-    spec, config = SOURCES[vendor], configs[vendor]
-    loader.load(spec, config, window)
-    before = loader.stored(vendor)
-    told = {}
-    for kind, options in REFUSED[vendor]:
-        server.faults.switch(vendor, kind, **{"times": None, **options})
-        with pytest.raises(ExtractionFailed) as caught:
-            loader.load(spec, config, window)
-        told[kind] = str(caught.value)
-        server.faults.clear()
-        assert loader.stored(vendor) == before, kind
-        for secret in server.credentials().values():
-            assert secret not in told[kind]
+    told = refusals(loader, configs[vendor], server, window, vendor, REFUSED[vendor])
     assert "credentials refused" in told["revoked_token"]
     if "throttle" in told:
         assert "Run again after" in told["throttle"]
     assert "the vendor sent" in told["type_flip"] or "not the" in told["type_flip"]
-    loader.load(spec, config, window)
-    assert loader.stored(vendor) == before, "once the fault is gone, a run changes no row"
 
 
 @pytest.mark.parametrize(("vendor", "table"), [("google_ads", "campaign_daily"), ("meta_ads", "ad_daily")])
@@ -323,14 +285,7 @@ def test_restated_days_are_replaced_when_they_settle(loader, tmp_path, configs, 
 
 @pytest.mark.parametrize("vendor", ["mailchimp", "hubspot", "ga4"])
 def test_late_rows_arrive_with_the_settling_window(loader, tmp_path, configs, server, window, vendor):
-    spec, config = SOURCES[vendor], configs[vendor]
-    server.faults.switch(vendor, "late_rows", days=1)
-    loader.load(spec, config, window)
-    server.faults.clear()
-    loader.load(spec, config, window)
-    fresh = Loader(tmp_path / "fresh")
-    fresh.load(spec, config, window)
-    assert loader.stored(vendor, load_ids=False) == fresh.stored(vendor, load_ids=False)
+    late_rows_arrive(loader, configs[vendor], server, window, vendor, tmp_path / "fresh")
 
 
 def test_hubspot_changes_are_searched_past_the_limit_of_search(loader, configs, world, window, monkeypatch):
@@ -351,63 +306,10 @@ def test_a_skewed_clock_is_no_reason_to_refuse_a_service_account(loader, configs
     assert loader.load(SOURCES["ga4"], configs["ga4"], window).rows["traffic_daily"] > 0
 
 
-def test_nothing_personal_is_left_in_any_file_even_of_a_broken_load(
-    loader, configs, world, window, exported, tmp_path, monkeypatch, pauses
-):
-    world.to_backend(f"sqlite:///{tmp_path}/backend.sqlite")
-    world.to_files(tmp_path / "inbox")
-    people = world.people
-    plain_values = {str(value) for column in ("email", "phone") for value in people[column].dropna()}
-    plain_values |= {
-        str(value)
-        for value in pd.concat([world.devices["ip"], world.events["ip"], world.email_activity["ip"]]).dropna()
-    }
-    plain_values |= {f"{first} {last}" for first, last in zip(people["first_name"], people["last_name"], strict=True)}
-    configs["ga4"] = configs["ga4"].model_copy(update={"export_path": exported})
-
-    whole = DuckDbCopyJob.run
-
-    def fails(job):
-        raise TerminalValueError("the disk is full")
-
-    for name, config in configs.items():
-        monkeypatch.setattr(DuckDbCopyJob, "run", fails)
-        with pytest.raises(ExtractionFailed):
-            loader.load(SOURCES[name], config, window)
-    left = [_plain_bytes(path, content) for path, content in loader.left_behind()]
-    assert sum(path.suffix == ".parquet" for path, _ in loader.left_behind()) >= len(configs), (
-        "nothing was left to look at"
-    )
-    monkeypatch.setattr(DuckDbCopyJob, "run", whole)
-    for name in ("hubspot", "files"):
-        loader.load(SOURCES[name], configs[name], window)
-        left += [repr(rows).encode() for rows in loader.stored(name).values()]
-    left += [_plain_bytes(path, content) for path, content in loader.left_behind()]
-    joined = b"\n".join(set(left))
-    assert [value for value in plain_values if value.encode() in joined] == []
-
-
-def _plain_bytes(path, content):
-    """A file's content; Parquet decoded, since compression would hide what it holds, and empty pages left out."""
-    if path.suffix == ".parquet":
-        return repr(pq.read_table(path).to_pydict()).encode()
-    return content.replace(b"\0", b"")
-
-
 def test_the_doctor_tells_good_credentials_from_bad_ones(configs, server, monkeypatch, pauses):
     for vendor in VENDORS:
         assert [finding.level for finding in SOURCES[vendor].check(configs[vendor])] == ["ok"], vendor
-    for name in server.credentials():
-        monkeypatch.setenv(name, "wrong-credential-us21")
-    for vendor in VENDORS:
-        (finding,) = SOURCES[vendor].check(configs[vendor])
-        assert finding.level == "error"
-        assert "wrong-credential" not in finding.message
-        assert finding.remedy
-    for name in server.credentials():
-        monkeypatch.delenv(name)
-    for vendor in VENDORS:
-        assert {finding.level for finding in SOURCES[vendor].check(configs[vendor])} == {"error"}
+    the_doctor_objects(configs, VENDORS, server, monkeypatch)
 
 
 def test_the_transport_gives_up_on_a_vendor_that_is_gone(configs, pauses):
