@@ -41,8 +41,14 @@ path = "inbox"
 """
 # What a run says of itself (load ids, when it was loaded) differs; what it says of the data must not.
 OWN_COLUMNS = ("_dlt_id", "_dlt_load_id", "_dlt_parent_id", "_dlt_root_id")
-# Nor these, which remember runs: when a contract was pinned, what changed since the last run, which runs failed before an alarm.
-OWN_TABLES = ("monitoring.contract_pins", "identity.identity_quality", "monitoring.drift_explanations")
+# Nor these, which remember runs: when a contract was pinned, what changed since the last run, which runs failed before an alarm,
+# who was told of what.
+OWN_TABLES = (
+    "monitoring.contract_pins",
+    "identity.identity_quality",
+    "monitoring.drift_explanations",
+    "monitoring.alert_history",
+)
 TABLES = """
     select table_schema, table_name, list(column_name order by ordinal_position) as columns
     from information_schema.columns
