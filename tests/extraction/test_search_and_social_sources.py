@@ -1,14 +1,16 @@
 """Search Console and social pages against the sandbox over loopback: value for value what the world holds."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from dlt_pipelines.config import LinkedinPagesConfig, MetaPagesConfig, SearchConsoleConfig, XPostsConfig
+from dlt_pipelines.extraction import DayRange
 from dlt_pipelines.registry import SOURCES
 from dlt_pipelines.sandbox.vendors import social_facts as social
 from dlt_pipelines.sandbox.vendors.search_console import SITE, final_days, grouped
+from dlt_pipelines.sources import x_posts
 from tests.extraction.harness import make_window
 
 
@@ -209,3 +211,41 @@ def test_the_doctor_tells_good_social_credentials_from_bad_ones(configs, server,
         monkeypatch.delenv(name)
     for vendor in (*SOCIAL, "search_console"):
         assert {finding.level for finding in SOURCES[vendor].check(configs[vendor])} == {"error"}
+
+
+def test_x_replies_have_the_fields_and_types_of_its_specification(configs, world):
+    """As X's OpenAPI document 2.167 of August 2026 has them; the whole replies were validated against it once."""
+    counts = {"bookmark_count", "impression_count", "like_count", "quote_count", "reply_count", "repost_count"}
+    config = configs["x_posts"]
+    last = world.events["occurred_at"].max()
+    with x_posts.open_session(config) as session:
+        asked = {"tweet.fields": "created_at,public_metrics,non_public_metrics", "max_results": "100"}
+        reply = session.get(f"/2/users/{config.user_id}/tweets", asked)
+        ids = [post["id"] for post in reply["data"]]
+        question = {"ids": ",".join(ids), "start_time": "2026-01-01T00:00:00Z", "granularity": "daily"}
+        days = session.get("/2/tweets/analytics", {**question, "end_time": f"{last:%Y-%m-%dT%H:%M:%SZ}"})["data"]
+    assert set(reply) <= {"data", "errors", "includes", "meta"}
+    assert type(reply["meta"]["result_count"]) is int
+    assert {type(reply["meta"][name]) for name in ("newest_id", "oldest_id")} == {str}
+    for post in reply["data"]:
+        assert {type(post[name]) for name in ("id", "text", "created_at")} == {str}
+        assert set(post["public_metrics"]) == counts
+        assert {type(count) for count in post["public_metrics"].values()} == {int}
+    for post in days:
+        assert set(post) == {"id", "timestamped_metrics"}
+        for bucket in post["timestamped_metrics"]:
+            assert set(bucket) == {"timestamp", "metrics"}
+            assert {type(count) for count in bucket["metrics"].values()} == {int}
+
+
+def test_x_may_tell_a_day_without_figures(configs):
+    class Told:
+        def get(self, path, params):
+            figures = dict.fromkeys(x_posts.ANALYTICS, 1)
+            buckets = [("2026-07-01T00:00:00Z", None), ("2026-07-02T00:00:00Z", figures)]
+            metrics = [{"timestamp": at, "metrics": found} for at, found in buckets]
+            return {"data": [{"id": "1", "timestamped_metrics": metrics}]}
+
+    days = DayRange("44196001", date(2026, 7, 1), date(2026, 7, 3))
+    found = list(x_posts._post_days(Told(), configs["x_posts"], days, ["1"]))
+    assert [row["date"] for row in found] == [date(2026, 7, 2)]
