@@ -79,7 +79,8 @@ def forget_other_world(settings: Settings, config: WorldConfig) -> bool:
     if known:
         for path in (settings.landing_dir, settings.data_dir / "dlt", folder):
             shutil.rmtree(path, ignore_errors=True)
-        for path in (settings.warehouse_path, settings.serving_path):
+        # Alerts of the other world would stand until two runs of this one had gone by.
+        for path in (settings.warehouse_path, settings.serving_path, settings.operations_path):
             path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     marker.write_text(wanted)
