@@ -1,170 +1,72 @@
-{#- One entry an ad platform: which staging model, and how its columns map to ours. A new platform is one more entry.
+{#- One entry an ad platform: where its columns differ from the usual ones. A new platform is one more entry.
 
-    An absent key reads as null. `raw` says where the same cost stands as the vendor sent it, and how many of its units make one of
-    the currency's: the sums are compared, so that no step in between loses or repeats a row. Every entry keeps the vendor's own day, money in the account's currency. `files` carries its
-    platform in a column, because one file may hold many. -#}
+    `raw` says where the same cost stands as the vendor sent it, and how many of its units make one of the currency's: the sums
+    are compared, so that no step in between loses or repeats a row. The staging model is named after the raw table. Every entry
+    keeps the vendor's own day, money in the account's currency. `files` carries its platform in a column, because one file may
+    hold many. -#}
 {% macro ad_platform_maps() -%}
-    {{
-        return(
-            {
-                "google_ads": {
-                    "model": "stg_google_ads__campaign_daily",
-                    "account_id": "customer_id",
-                    "campaign_id": "campaign_id",
-                    "campaign_name": "campaign_name",
-                    "campaign_type": "upper(advertising_channel_type)",
-                    "cost": "cost",
-                    "currency": "currency",
-                    "clicks": "clicks",
-                    "impressions": "impressions",
-                    "platform_conversions": "conversions",
-                    "raw": {
-                        "table": "campaign_daily",
-                        "day": "date",
-                        "campaign": "campaign_id",
-                        "cost": "cost_micros",
-                        "kind": "bigint",
-                        "units": 1000000,
-                    },
-                },
-                "meta_ads": {
-                    "model": "stg_meta_ads__ad_daily",
-                    "account_id": "account_id",
-                    "campaign_id": "campaign_id",
-                    "campaign_name": "campaign_name",
-                    "cost": "cost",
-                    "currency": "currency",
-                    "clicks": "coalesce(inline_link_clicks, clicks)",
-                    "impressions": "impressions",
-                    "platform_conversions": "purchases",
-                    "raw": {
-                        "table": "ad_daily",
-                        "day": "date_start",
-                        "campaign": "campaign_id",
-                        "cost": "spend",
-                        "kind": "money",
-                        "units": 1,
-                    },
-                },
-                "microsoft_ads": {
-                    "model": "stg_microsoft_ads__campaign_daily",
-                    "account_id": "account_id",
-                    "campaign_id": "campaign_id",
-                    "campaign_name": "campaign_name",
-                    "campaign_type": "upper(campaign_type)",
-                    "cost": "cost",
-                    "currency": "currency",
-                    "clicks": "clicks",
-                    "impressions": "impressions",
-                    "platform_conversions": "conversions",
-                    "raw": {
-                        "table": "campaign_daily",
-                        "day": "date",
-                        "campaign": "campaign_id",
-                        "cost": "spend",
-                        "kind": "money",
-                        "units": 1,
-                    },
-                },
-                "linkedin_ads": {
-                    "model": "stg_linkedin_ads__campaign_daily",
-                    "account_id": "account_id",
-                    "campaign_id": "campaign_id",
-                    "campaign_name": "campaign_name",
-                    "campaign_type": "upper(campaign_type)",
-                    "cost": "cost",
-                    "currency": "currency",
-                    "clicks": "coalesce(landing_page_clicks, clicks)",
-                    "impressions": "impressions",
-                    "platform_conversions": "conversions",
-                    "raw": {
-                        "table": "campaign_daily",
-                        "day": "date",
-                        "campaign": "campaign_id",
-                        "cost": "cost_in_local_currency",
-                        "kind": "money",
-                        "units": 1,
-                    },
-                },
-                "reddit_ads": {
-                    "model": "stg_reddit_ads__campaign_daily",
-                    "account_id": "account_id",
-                    "campaign_id": "campaign_id",
-                    "campaign_name": "campaign_name",
-                    "campaign_type": "upper(objective)",
-                    "cost": "cost",
-                    "currency": "currency",
-                    "clicks": "clicks",
-                    "impressions": "impressions",
-                    "platform_conversions": "conversions",
-                    "raw": {
-                        "table": "campaign_daily",
-                        "day": "date",
-                        "campaign": "campaign_id",
-                        "cost": "spend_micros",
-                        "kind": "bigint",
-                        "units": 1000000,
-                    },
-                },
-                "x_ads": {
-                    "model": "stg_x_ads__campaign_daily",
-                    "account_id": "account_id",
-                    "campaign_id": "campaign_id",
-                    "campaign_name": "campaign_name",
-                    "cost": "cost",
-                    "currency": "currency",
-                    "clicks": "coalesce(url_clicks, clicks)",
-                    "impressions": "impressions",
-                    "platform_conversions": "coalesce(conversion_purchases, 0) + coalesce(conversion_sign_ups, 0)",
-                    "raw": {
-                        "table": "campaign_daily",
-                        "day": "date",
-                        "campaign": "campaign_id",
-                        "cost": "billed_charge_local_micro",
-                        "kind": "bigint",
-                        "units": 1000000,
-                    },
-                },
-                "tiktok_ads": {
-                    "model": "stg_tiktok_ads__ad_daily",
-                    "account_id": "advertiser_id",
-                    "campaign_id": "campaign_id",
-                    "campaign_name": "campaign_name",
-                    "cost": "cost",
-                    "currency": "currency",
-                    "clicks": "clicks",
-                    "impressions": "impressions",
-                    "platform_conversions": "conversions",
-                    "raw": {
-                        "table": "ad_daily",
-                        "day": "date",
-                        "campaign": "campaign_id",
-                        "cost": "spend",
-                        "kind": "money",
-                        "units": 1,
-                    },
-                },
-                "files": {
-                    "model": "stg_files__spend",
-                    "platform": canonical_platform("platform"),
-                    "campaign_id": "coalesce(campaign, '(not set)')",
-                    "campaign_name": "campaign",
-                    "cost": "cost",
-                    "currency": "currency",
-                    "clicks": "clicks",
-                    "impressions": "impressions",
-                    "raw": {
-                        "table": "spend",
-                        "day": "date",
-                        "campaign": "campaign",
-                        "cost": "cost",
-                        "kind": "money",
-                        "units": 1,
-                    },
-                },
-            }
-        )
-    }}
+    {%- set usual = {
+        "account_id": "account_id",
+        "campaign_id": "campaign_id",
+        "campaign_name": "campaign_name",
+        "cost": "cost",
+        "currency": "currency",
+        "clicks": "clicks",
+        "impressions": "impressions",
+        "platform_conversions": "conversions",
+    } -%}
+    {%- set usual_raw = {
+        "table": "campaign_daily",
+        "day": "date",
+        "campaign": "campaign_id",
+        "cost": "spend",
+        "kind": "money",
+        "units": 1,
+    } -%}
+    {%- set differing = {
+        "google_ads": {
+            "account_id": "customer_id",
+            "campaign_type": "upper(advertising_channel_type)",
+            "raw": {"cost": "cost_micros", "kind": "bigint", "units": 1000000},
+        },
+        "meta_ads": {
+            "clicks": "coalesce(inline_link_clicks, clicks)",
+            "platform_conversions": "purchases",
+            "raw": {"table": "ad_daily", "day": "date_start"},
+        },
+        "microsoft_ads": {"campaign_type": "upper(campaign_type)"},
+        "linkedin_ads": {
+            "campaign_type": "upper(campaign_type)",
+            "clicks": "coalesce(landing_page_clicks, clicks)",
+            "raw": {"cost": "cost_in_local_currency"},
+        },
+        "reddit_ads": {
+            "campaign_type": "upper(objective)",
+            "raw": {"cost": "spend_micros", "kind": "bigint", "units": 1000000},
+        },
+        "x_ads": {
+            "clicks": "coalesce(url_clicks, clicks)",
+            "platform_conversions": "coalesce(conversion_purchases, 0) + coalesce(conversion_sign_ups, 0)",
+            "raw": {"cost": "billed_charge_local_micro", "kind": "bigint", "units": 1000000},
+        },
+        "tiktok_ads": {"account_id": "advertiser_id", "raw": {"table": "ad_daily"}},
+        "files": {
+            "platform": canonical_platform("platform"),
+            "account_id": "null",
+            "campaign_id": "coalesce(campaign, '(not set)')",
+            "campaign_name": "campaign",
+            "platform_conversions": "0",
+            "raw": {"table": "spend", "campaign": "campaign", "cost": "cost"},
+        },
+    } -%}
+    {%- set maps = {} -%}
+    {%- for name, own in differing.items() -%}
+        {%- set raw = dict(usual_raw, **own.get("raw", {})) -%}
+        {%- set fields = dict(usual, **own) -%}
+        {%- do fields.update({"model": "stg_" ~ name ~ "__" ~ raw["table"], "raw": raw}) -%}
+        {%- do maps.update({name: fields}) -%}
+    {%- endfor -%}
+    {{ return(maps) }}
 {%- endmacro %}
 
 {#- One platform's daily spend in the common shape, one row per (spend_on, account, campaign).

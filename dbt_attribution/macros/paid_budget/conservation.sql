@@ -92,3 +92,39 @@
     -- Rows are rounded to nine decimals, money to six: a million of them may be this far off.
     where abs(expected - found) > 0.0001 + 0.00000001 * abs(expected)
 {%- endmacro %}
+
+{#- Model and conversion types whose totals over the ad platforms in `periods_model` are not those of the campaigns' days. -#}
+{% macro periods_that_lose_campaign_days(periods_model) -%}
+    with
+        days as (
+            select
+                model_type,
+                conversion_type,
+                sum(spend) as spend,
+                sum(conversions) as conversions,
+                sum(revenue) as revenue
+            from {{ ref("mart_attribution__campaign_daily") }}
+            where platform <> '(none)'
+            group by 1, 2
+        ),
+
+        periods as (
+            select
+                model_type,
+                conversion_type,
+                sum(spend) as spend,
+                sum(conversions) as conversions,
+                sum(revenue) as revenue
+            from {{ periods_model }}
+            group by 1, 2
+        )
+
+    select days.*
+    from days
+    left join
+        periods on days.model_type = periods.model_type and days.conversion_type = periods.conversion_type
+    where
+        abs(days.spend - coalesce(periods.spend, 0)) > 0.0001
+        or abs(days.conversions - coalesce(periods.conversions, 0)) > 0.0001
+        or abs(days.revenue - coalesce(periods.revenue, 0)) > 0.0001
+{%- endmacro %}
