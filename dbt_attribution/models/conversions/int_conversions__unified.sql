@@ -90,4 +90,8 @@ left join
     on events.conversion_type = persons.conversion_type
     and events.source = persons.source
     and events.source_id = persons.source_id
-where events.converted_at is not null
+where
+    events.converted_at is not null
+    -- A CRM tells of deals won long before the first visit we have; with no touch behind them all their
+    -- credit would fall to Direct.
+    and {{ reporting_date("events.converted_at") }} >= cast('{{ var("history_start") }}' as date)
