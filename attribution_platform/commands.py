@@ -62,7 +62,8 @@ def show_watch(warehouse: Warehouse, console: Console) -> None:
     watch = watch_summary(warehouse)
     console.print("\nWatch on the tracking", style="bold")
     left_out = ", ".join(f"{count} {reason}" for reason, count in watch.unjudged.items())
-    verdict = f"{len(watch.sentences)} alarms stand" if watch.sentences else "no drift"
+    standing = len(watch.sentences)
+    verdict = "no drift" if not standing else "1 alarm stands" if standing == 1 else f"{standing} alarms stand"
     console.print(
         f"  {verdict}: {watch.judged} series judged" + (f"; no verdict: {left_out}" if left_out else ""),
         highlight=False,
