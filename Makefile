@@ -22,7 +22,8 @@ ui: $(VENV)/.ready
 	$(BIN)/attribution ui
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+# In the order of collection: xdist would start the whole runs last, alone on one core.
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ every label. Reports seconds and peak memory.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attribution_platform.identity.components import component_labels, components_sql
+from benchmarks.memory import peak_mb
 
 MEMORY_LIMIT = "1300MB"
 
@@ -72,7 +72,7 @@ def label_in_python(edges: Path, out: Path) -> None:
 def main() -> None:
     if len(sys.argv) > 1 and sys.argv[1] in ("sql", "python"):
         {"sql": label_in_sql, "python": label_in_python}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak_mb())
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edges", type=int, default=10_000_000)

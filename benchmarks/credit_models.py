@@ -6,7 +6,6 @@ Prints wall seconds and peak memory of the process so far.
 """
 
 import argparse
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from attribution_platform.credit.paths import Paths, factorize_texts, group_path
 from attribution_platform.credit.registry import DEFAULT_MODELS, CreditOptions, credit_view, run_models
 from attribution_platform.credit.rules import rule_weights
 from attribution_platform.credit.shapley import reach_worths, shapley, shapley_exact
+from benchmarks.memory import peak_mb
 
 DEFAULT_PATHS = Path(__file__).resolve().parents[2] / "shared" / "data" / "paths" / "PathData.csv"
 
@@ -29,7 +29,7 @@ def timed(what: str) -> Iterator[None]:
     """Print how long the block took and the peak memory so far."""
     begun = time.perf_counter()
     yield
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     print(f"{what:<72} {time.perf_counter() - begun:9.3f} s  {peak:7,.0f} MB", flush=True)
 
 

@@ -10,7 +10,6 @@ longer than `--limit` seconds is stopped and said to. Peers are used only where 
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from attribution_platform.credit.registry import DEFAULT_MODELS, CreditOptions, 
 from attribution_platform.credit.rules import rule_weights
 from attribution_platform.credit.shapley import shapley
 from attribution_platform.lab.peers import channel_attribution_markov, load_peer, mam_credit
+from benchmarks.memory import peak_mb
 
 DEFAULT_PATHS = Path(__file__).resolve().parents[2] / "shared" / "data" / "paths" / "PathData.csv"
 CASES = ("pathdata", "pathdata_x100", "channels_50", "channels_500")
@@ -135,7 +135,7 @@ def child(tool: str, file: Path) -> None:
         seconds = time.perf_counter() - begun
     else:
         seconds, credit, order = run_peer(tool, frame)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     error = None
     if order is not None:
         exact = markov(grouped(frame), order).conversions

@@ -24,6 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import peak_mb
 from benchmarks.page import PAGE, replace_section
 
 START = date(2026, 7, 1)
@@ -112,10 +113,7 @@ def load(source: str, settings: dict[str, Any], folder: str, table: str, queue: 
         resources=(table,),
     )
     used, taken = time.process_time() - cpu, time.perf_counter() - wall
-    # Not ru_maxrss, which a process inherits from the one that started it.
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    peak = int(status["VmHWM"].split()[0]) / 1024
-    queue.put({"rows": found.rows[table], "wall": taken, "cpu": used, "peak": peak})
+    queue.put({"rows": found.rows[table], "wall": taken, "cpu": used, "peak": peak_mb()})
 
 
 def alone(source: str, settings: dict[str, Any], folder: Path, table: str) -> Figures:

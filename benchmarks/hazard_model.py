@@ -9,10 +9,10 @@ its 90 % intervals. The truth is that of the same world with 60,000 people: it r
 """
 
 import argparse
-import resource
 import time
 
 from attribution_platform.credit.hazard.model import HazardOptions, fit_hazard
+from benchmarks.memory import peak_mb
 from dlt_pipelines.sandbox.behaviour import simulate
 from dlt_pipelines.sandbox.causal_worlds import PRESETS
 from dlt_pipelines.sandbox.counterfactual import true_shapley
@@ -42,7 +42,7 @@ def main() -> None:
         found = fit.credit().set_index("channel")
         error = 0.5 * (found["share"] - truth.reindex(found.index).fillna(0.0)).abs().sum()
         width = 0.5 * (found["share_high"] - found["share_low"]).mean()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = peak_mb()
         print(
             f"{len(fit.case):>7,} cases  {cpu:7.1f} s CPU  {wall:7.1f} s  {peak:7,.0f} MB  "
             f"error {error:.3f}  half-width {width:.3f}",

@@ -9,7 +9,6 @@ summed by channel, the same after another half-life, and the long rows written o
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import duckdb
 import yaml
+
+from benchmarks.memory import peak_mb
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_attribution"
 MEAN_LENGTH = 4
@@ -106,7 +107,7 @@ def main() -> None:
     print(f"{count[0]:,} touches; one window pass, written: {window:.1f} s")
     for what, seconds in rows:
         print(f"{what:<52} {seconds:6.1f} s  {seconds / window:5.2f} x")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
+    print(f"peak memory {peak_mb():,.0f} MB")
 
 
 if __name__ == "__main__":
