@@ -22,7 +22,7 @@ def _svg(chart: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and pd.isna(value)):
+    if value is None or pd.isna(value):
         return "–"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.2f}"
@@ -32,13 +32,14 @@ def _cell(value: Any) -> str:
 
 
 def _section(title: str, frame: pd.DataFrame | None = None, note: str = "", chart: Any = None) -> dict[str, Any]:
-    rows = [] if frame is None else [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    frame = pd.DataFrame() if frame is None else frame
     return {
         "title": title,
         "note": note,
         "svg": _svg(chart) if chart is not None else "",
-        "columns": [] if frame is None else [str(name).replace("_", " ") for name in frame.columns],
-        "rows": rows,
+        "columns": [str(name).replace("_", " ") for name in frame.columns],
+        "aligned": ["words" if any(isinstance(value, str) for value in frame[name]) else "" for name in frame.columns],
+        "rows": [[_cell(value) for value in row] for row in frame.itertuples(index=False)],
     }
 
 
