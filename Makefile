@@ -22,8 +22,7 @@ ui: $(VENV)/.ready
 	$(BIN)/attribution ui
 
 test: lint
-# In the order of collection: xdist would start the whole runs last, alone on one core.
-	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
