@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from attribution_platform.credit.hazard.model import HazardFit, HazardOptions, fit_hazard
-from attribution_platform.credit.hazard.people import HazardInputError
+from attribution_platform.credit.hazard.people import HazardInputError, person_time
+from attribution_platform.credit.hazard.risk import draw_risk_sets
 from attribution_platform.credit.journeys import Conversions, Touches, build_journeys
 from attribution_platform.credit.paths import parse_paths
 from attribution_platform.credit.registry import CreditOptions, credit_view, run_models
@@ -72,12 +73,14 @@ def test_it_beats_every_standard_model_where_demand_is_harvested(harvesting, fit
 
 
 def test_rows_in_another_order_and_other_names_change_nothing(harvesting, fitted):
+    """People are keyed hashes: another key must not be another result."""
     _, log = harvesting
+    people = np.random.default_rng(4).permutation(QUICK.people or 0)
     names = {name: f"x{i}" for i, name in enumerate(sorted(set(log.touches["channel"]), reverse=True))}
     touches = log.touches.sample(frac=1.0, random_state=5)
     again = fit_hazard(
-        touches.assign(channel=touches["channel"].map(names)),
-        log.conversions.sample(frac=1.0, random_state=6),
+        touches.assign(channel=touches["channel"].map(names), person=people[touches["person"]]),
+        log.conversions.assign(person=people[log.conversions["person"]]).sample(frac=1.0, random_state=6),
         start=0,
         end=90,
         options=replace(QUICK, markers=(names["Direct"],)),
@@ -138,6 +141,25 @@ def test_paths_and_few_conversions_are_insufficient():
     log = simulate(PRESETS["plain"](people=300, seed=2))
     (outcome,) = run_models(view_of(log), ["hazard"])
     assert outcome.status.startswith("insufficient data: needs 1,000 conversions")
+
+
+def test_a_day_more_and_other_people_leave_most_controls_as_they_were(harvesting):
+    _, log = harvesting
+
+    def controls(until: float, without: int) -> dict[float, set[int]]:
+        touches, conversions = (
+            rows[(rows["time"] < until) & (rows["person"] % 100 != without)] for rows in (log.touches, log.conversions)
+        )
+        people = person_time(touches, conversions, 0.0, until, QUICK.people)
+        sets = draw_risk_sets(people, controls=15, max_sets=400, seed=0)
+        lots = np.append(people.lot, 0)[sets.person].reshape(-1, 16)
+        return {moment: set(drawn.tolist()) for moment, drawn in zip(sets.time[::16].tolist(), lots, strict=True)}
+
+    before, after = controls(60.0, without=1), controls(61.0, without=2)
+    both = before.keys() & after.keys()
+    assert len(before) == len(after) == 400
+    assert len(both) > 0.9 * 400
+    assert sum(len(before[case] & after[case]) for case in both) > 0.9 * sum(len(before[case]) for case in both)
 
 
 def odd_worlds():

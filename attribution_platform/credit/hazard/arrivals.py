@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
-from attribution_platform.credit.hazard.people import PersonTime
+from attribution_platform.credit.hazard.people import PersonTime, draw_lots
 from attribution_platform.credit.paths import Floats, Ints
 
 Singles = NDArray[np.float32]
@@ -401,10 +401,8 @@ def fit_arrivals(people: PersonTime, sample: int = 12_000, seed: int = 0) -> Arr
     where they lead and one from the point they point at. Most cycles run on a quarter of the people: the way is long, and
     few suffice to walk it.
     """
-    rng = np.random.default_rng([seed, 51])
-    chosen = np.arange(people.people)
-    if people.people > sample:
-        chosen = np.sort(rng.choice(people.people, sample, replace=False))
+    order = np.argsort(draw_lots(people.lot, seed, 51))
+    chosen = np.sort(order[:sample])
     grid = grid_of(people, chosen)
     channels = len(people.channels)
     step = step_length(people.days)
@@ -424,7 +422,7 @@ def fit_arrivals(people: PersonTime, sample: int = 12_000, seed: int = 0) -> Arr
         gate=gate,
         step=step,
     )
-    model = _climb(grid_of(people, np.sort(rng.permutation(chosen)[: max(len(chosen) // 4, 500)])), model, 6)
+    model = _climb(grid_of(people, np.sort(order[: max(len(chosen) // 4, 500)])), model, 6)
     # A cause too weak to show in a quarter gets another chance; EM never leaves zero.
     return _climb(grid, replace(model, causes=np.maximum(model.causes, 0.001 * step)), 4)
 

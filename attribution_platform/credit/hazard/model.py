@@ -32,7 +32,7 @@ class HazardOptions:
         people: How many people were watched, whether or not anything touched them; None estimates it.
         markers: Channels that are taken to have no effect of their own unless the data insist (names in any case).
         controls: People each conversion is compared with.
-        max_cases: Conversions the fit and the game look at; past it, an even sample over time.
+        max_cases: Conversions the fit and the game look at; past it, a random sample.
         max_people: People whose touches the arrival model is fitted to; past it, a random sample.
         max_channels: The most touched channels are players of their own; the rest play as one and share by touch.
         draws: Draws of the posterior that are kept.

@@ -1,16 +1,20 @@
 """Person-time: who was touched when, who converted when, and who was watched for how long.
 
-Everything downstream reads this one canonical form. Touches are ordered by person, time and channel, people by their
-smallest label and channels by how much they are used, so neither the order of rows nor the names of channels can move a
-result.
+Everything downstream reads this one canonical form. Touches are ordered by person, time and channel, people by when they
+were first and last seen and channels by how much they are used, so neither the order of rows nor the names of people and
+channels can move a result: names are keyed hashes, and another key is no reason for other credit.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from attribution_platform.credit.paths import Floats, Ints
+
+Lots = NDArray[np.uint64]
+ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: steps that spread evenly
 
 
 class HazardInputError(ValueError):
@@ -27,6 +31,7 @@ class PersonTime:
         first_touch: Touches of person i are `first_touch[i]:first_touch[i + 1]`. Shape (people + 1,).
         case_person, case_time: Of each conversion, ordered likewise. Shape (conversions,).
         source_touch, source_case: Row of the input behind each touch and each conversion.
+        lot: Random number of each person that stays theirs whoever else comes or goes. Shape (people,).
         exit: When each person stops being watched: the end, or their conversion where nobody converts twice.
         days: Length of the window.
         unseen: People who were watched, never touched and never converted; they appear in no table.
@@ -42,6 +47,7 @@ class PersonTime:
     case_time: Floats
     source_touch: Ints
     source_case: Ints
+    lot: Lots
     exit: Floats
     days: float
     unseen: int
@@ -87,6 +93,8 @@ def person_time(
     codes, names = pd.factorize(touches["channel"].to_numpy(object)[kept], sort=True)
     labels = np.concatenate([touches["person"].to_numpy()[kept], conversions["person"].to_numpy()[sold]])
     person, found = pd.factorize(labels, sort=True)
+    rank, lot = _person_rank(person, np.concatenate([at[kept], bought[sold]]), len(found))
+    person = rank[person]
     rank = _channel_rank(codes, at[kept], person[: len(kept)], len(names))
     codes = rank[codes]
     ordered = np.empty(len(names), object)
@@ -114,11 +122,33 @@ def person_time(
         case_time=moment[ranked],
         source_touch=kept[order],
         source_case=sold[ranked],
+        lot=lot,
         exit=leave,
         days=float(end - start),
         unseen=unseen,
         recurrent=recurrent,
     )
+
+
+def draw_lots(keys: Lots, *numbers: int) -> Lots:
+    """Random numbers that depend on the key and the numbers alone, whatever else is drawn. Shape as `keys`, one axis."""
+    for number in numbers:
+        keys = np.asarray(pd.util.hash_array(keys + np.uint64(ODD * (number + 1) % 2**64)))
+    return keys
+
+
+def _person_rank(person: Ints, at: Floats, count: int) -> tuple[Ints, Lots]:
+    """Place of each person by first moment, last moment and the sum of all, names deciding only between equals; and the
+    lots in that order, which come of the first moment."""
+    first, last = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(first, person, at)
+    np.maximum.at(last, person, at)
+    order = np.lexsort((np.arange(count), np.bincount(person, weights=at, minlength=count), last, first))
+    rank = np.empty(count, np.int64)
+    rank[order] = np.arange(count)
+    moment = first[order]
+    twin = np.arange(count) - np.searchsorted(moment, moment)
+    return rank, draw_lots(np.asarray(pd.util.hash_array(moment)), 0) + draw_lots(twin.astype(np.uint64), 1)
 
 
 def _channel_rank(codes: Ints, at: Floats, person: Ints, count: int) -> Ints:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution_platform.credit.hazard.people import PersonTime
+from attribution_platform.credit.hazard.people import Lots, PersonTime, draw_lots
 from attribution_platform.credit.paths import Floats, Ints
+
+DRAWS = 1000  # where nobody else is left after so many, somebody who has left stands in
 
 
 @dataclass(frozen=True)
@@ -31,24 +33,41 @@ class RiskSets:
 
 
 def draw_risk_sets(people: PersonTime, controls: int, max_sets: int, seed: int) -> RiskSets:
-    """Draw `controls` for each of at most `max_sets` conversions, evenly spaced over their order in time."""
-    rng = np.random.default_rng([seed, 11])
+    """Draw `controls` for each of at most `max_sets` conversions.
+
+    Conversions and controls are chosen by lots of their own: when people and conversions join or leave, most of the others
+    keep what they had. Drawn anew every day, shares of a demo world moved by .022 a day (mean over eight channels and
+    eleven days) where its data moved them by half that.
+    """
     cases = np.lexsort((people.case_person, people.case_time))
+    lots = draw_lots(people.lot[people.case_person[cases]] + people.case_time[cases].view(np.uint64), seed, 11)
     if len(cases) > max_sets:
-        cases = cases[np.linspace(0, len(cases) - 1, max_sets).round().astype(np.int64)]
-    when = people.case_time[cases][:, None]
-    own = people.case_person[cases][:, None]
+        kept = np.sort(np.argsort(lots)[:max_sets])
+        cases, lots = cases[kept], lots[kept]
+    own, when = people.case_person[cases], people.case_time[cases]
+    person = np.concatenate([own[:, None], _controls(people, own, when, lots, controls)], axis=1)
+    return RiskSets(cases, person.ravel(), np.repeat(when, controls + 1), controls + 1)
+
+
+def _controls(people: PersonTime, own: Ints, when: Floats, lots: Lots, controls: int) -> Ints:
+    """People drawn for each case, who did not leave before it. Shape (cases, controls)."""
+    keys = (lots[:, None] + draw_lots(np.arange(controls, dtype=np.uint64), 0)).ravel()
+    own, when = own.repeat(controls), when.repeat(controls)
+    # Everybody sits in the seat of their lot; who draws an empty seat draws again. At most 1 in 16 finds theirs taken.
+    seats = np.full(1 << (8 * people.people).bit_length(), -1)
+    seats[people.lot % np.uint64(len(seats))] = np.arange(people.people)
     everyone = people.people + people.unseen
-    leave = np.append(people.exit, np.inf)
-    shape = (len(cases), controls)
-    drawn = np.minimum(rng.integers(0, max(everyone, 1), shape), people.people)
-    for _ in range(50):
-        bad = (leave[drawn] < when) | (drawn == own)
-        if not bad.any():
+    drawn = np.full(len(keys), people.people)
+    open_ = np.flatnonzero(draw_lots(keys, 0) >= np.uint64(2**64 / everyone * people.unseen))
+    for attempt in range(1, DRAWS):
+        found = seats[draw_lots(keys[open_], attempt) % np.uint64(len(seats))]
+        there = found >= 0
+        drawn[open_[there]] = found[there]
+        fits = there & (people.exit[found] >= when[open_]) & (found != own[open_])
+        open_ = open_[~fits]
+        if not len(open_):
             break
-        drawn[bad] = np.minimum(rng.integers(0, max(everyone, 1), int(bad.sum())), people.people)
-    person = np.concatenate([own, drawn], axis=1)
-    return RiskSets(cases, person.ravel(), np.repeat(when.ravel(), controls + 1), controls + 1)
+    return drawn.reshape(-1, controls)
 
 
 def touches_before(people: PersonTime, person: Ints, time: Floats, reach: float = np.inf) -> tuple[Ints, Ints]:
