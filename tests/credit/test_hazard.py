@@ -162,6 +162,24 @@ def test_a_day_more_and_other_people_leave_most_controls_as_they_were(harvesting
     assert sum(len(before[case] & after[case]) for case in both) > 0.9 * sum(len(before[case]) for case in both)
 
 
+def test_controls_are_others_still_watched_each_as_likely(harvesting):
+    _, log = harvesting
+    people = person_time(log.touches, log.conversions, 0.0, 90.0, 24_000)
+    sets = draw_risk_sets(people, controls=200, max_sets=6000, seed=3)
+    person, time = sets.person.reshape(-1, 201), sets.time.reshape(-1, 201)
+    case, controls = person[:, :1], person[:, 1:]
+    assert (controls != case).all()
+    assert (np.append(people.exit, np.inf)[controls] >= time[:, 1:]).all()
+    unseen = (controls == people.people).mean()
+    assert unseen == pytest.approx(people.unseen / (people.people + people.unseen), abs=0.01)
+    drawn = np.bincount(controls[controls < people.people], minlength=people.people)
+    stayed = people.exit >= 90.0
+    # Seats that others took are few; who has one is drawn as often as chance would have it (Poisson: variance = mean).
+    seated = drawn[stayed & (drawn > 0)]
+    assert (drawn[stayed] == 0).mean() < 1 / 16
+    assert seated.var() == pytest.approx(seated.mean(), rel=0.2)
+
+
 def odd_worlds():
     rng = np.random.default_rng(3)
     person = np.repeat(np.arange(60), 4)
