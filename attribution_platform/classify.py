@@ -129,9 +129,11 @@ def _read(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise ClassifyInputError(f"{path}: no such file.")
     is_parquet = path.suffix.lower() in PARQUET
     try:
-        relation = "read_parquet($path)" if is_parquet else f"read_csv($path, {_csv_shape(path)})"
+        relation = "read_parquet($path" if is_parquet else f"read_csv($path, {_csv_shape(path)}"
         connection.execute(
-            f"create table input as select row_number() over () as visit_id__, * from {relation}", {"path": str(path)}
+            f"create table input as select row_number() over () as visit_id__, * from {relation}, hive_partitioning = false)",
+            # The reader takes a path for a pattern: visits[1].csv would be visits1.csv.
+            {"path": re.sub(r"[*?\[]", r"[\g<0>]", str(path))},
         )
     except OSError as error:
         raise ClassifyInputError(f"{path} cannot be read: {error.strerror}.") from None
@@ -174,11 +176,20 @@ def _csv_shape(path: Path) -> str:
     if start[:2] == b"PK" or start[:4] == b"PAR1":
         kind = "a spreadsheet or archive" if start[:2] == b"PK" else "Parquet under another suffix"
         raise ClassifyInputError(f'{path.name} is {kind}, not CSV. Save it as "CSV UTF-8", or name it .parquet.')
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        first = file.readline()
-        delimiter = max(DELIMITERS, key=first.count)
-        file.seek(0)
-        header = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
+    if start[:2] == b"\x1f\x8b":
+        raise ClassifyInputError(f"{path.name} is compressed. Unpack it first.")
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            first = re.sub(r'"[^"]*"', "", file.readline())
+            delimiter = max(DELIMITERS, key=first.count)
+            file.seek(0)
+            header = [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise ClassifyInputError(f"{path.name}, line 1: no header that can be read ({error}).") from None
+    if any("\udc80" <= letter <= "\udcff" for name in header for letter in name):
+        raise ClassifyInputError(
+            f'{path.name}, line 1: not UTF-8. Save the file again as "CSV UTF-8" (in a spreadsheet: Save as).'
+        )
     if not any(header):
         raise ClassifyInputError(f"{path.name}, line 1: no column names; it needs some of {', '.join(INPUT_COLUMNS)}.")
     unnamed = [place for place, name in enumerate(header, start=1) if not name]
@@ -212,9 +223,12 @@ def _classify(
             f"create table {seed} as select * from read_csv($path, header = true, all_varchar = true)",
             {"path": str(DBT_PROJECT_DIR / "seeds" / f"{seed}.csv")},
         )
-    ids = [str(row[0]) for row in connection.execute(_EVENT_IDS).fetchall()]
+    known = connection.execute(
+        "select parameter, is_event_column = 'true' from click_ids order by parameter"
+    ).fetchall()
+    ids, url_ids = ([str(row[0]) for row in known if row[1] is own] for own in (True, False))
     try:
-        statements = _statements(macros, given, columns, ids)
+        statements = _statements(macros, given, columns, ids, url_ids)
     except ChannelRuleError as error:
         raise ClassifyInputError(str(error)) from None
     agents = parse_user_agents(row[0] for row in connection.execute(statements["agents"]).fetchall())
@@ -250,17 +264,13 @@ def _classify(
     )
 
 
-_EVENT_IDS = "select parameter from click_ids where is_event_column = 'true' order by parameter"
-
-
-def _known_columns(columns: Sequence[str], name: str) -> dict[str, str]:
-    """Canonical name to the name in the file."""
+def _known_columns(columns: Sequence[str], name: str) -> dict[str, list[str]]:
+    """Canonical name to the names in the file, in the order in which they are believed."""
     by_lower = {column.strip().lower(): column for column in columns}
     known = {
-        canonical: by_lower[alias]
+        canonical: [by_lower[alias] for alias in aliases if alias in by_lower]
         for canonical, aliases in INPUT_COLUMNS.items()
-        for alias in reversed(aliases)
-        if alias in by_lower
+        if any(alias in by_lower for alias in aliases)
     }
     if not known:
         raise ClassifyInputError(
@@ -270,12 +280,20 @@ def _known_columns(columns: Sequence[str], name: str) -> dict[str, str]:
 
 
 def _statements(
-    macros: ChannelMacros, given: Mapping[str, str], columns: Sequence[str], ids: Sequence[str]
+    macros: ChannelMacros,
+    given: Mapping[str, Sequence[str]],
+    columns: Sequence[str],
+    ids: Sequence[str],
+    url_ids: Sequence[str],
 ) -> dict[str, str]:
     by_lower = {column.strip().lower(): column for column in columns}
 
     def cell(canonical: str) -> str:
-        return f"cast(input.{_quoted(given[canonical])} as varchar)" if canonical in given else "cast(null as varchar)"
+        texts = [f"cast(input.{_quoted(column)} as varchar)" for column in given.get(canonical, ())]
+        if len(texts) > 1:
+            texts = [*(f"nullif(trim({text}), '')" for text in texts[:-1]), texts[-1]]
+            return f"coalesce({', '.join(texts)})"
+        return texts[0] if texts else "cast(null as varchar)"
 
     url = cell("landing_url")
 
@@ -291,6 +309,19 @@ def _statements(
             return f"coalesce({macros.render('click_id_value', column)}, {value})"
         return value
 
+    # The rules read the other click ids from the page's address alone.
+    written = ", ".join(
+        f"'{parameter}=' || nullif(trim(cast(input.{_quoted(by_lower[parameter])} as varchar)), '')"
+        for parameter in url_ids
+        if parameter in by_lower
+    )
+    page_url = url
+    if written:
+        sign = f"case when position('?' in {url}) > 0 then '&' else '?' end"
+        page_url = (
+            f"case when concat_ws('&', {written}) = '' then {url} "
+            f"else concat(split_part({url}, '#', 1), coalesce({sign}, '?'), concat_ws('&', {written})) end"
+        )
     page_host = f"case when position('/' in {url}) <> 1 then {macros.render('channel_host', url)} end"
     click_ids = ", ".join(f"{click_id(parameter)} as {parameter}" for parameter in ids)
     return {
@@ -298,7 +329,7 @@ def _statements(
         "visits": (
             "create table visits as select input.visit_id__ as visit_id, "
             f"{tagged('source')} as source, {tagged('medium')} as medium, {tagged('campaign')} as campaign, "
-            f"{macros.render('channel_host', cell('referrer'))} as referrer_host, {url} as page_url, "
+            f"{macros.render('channel_host', cell('referrer'))} as referrer_host, {page_url} as page_url, "
             f"{page_host} as page_host, {macros.render('page_path', url)} as page_path, {click_ids}, "
             "agents.in_app_browser, coalesce(agents.is_bot, false) as is_bot, "
             "coalesce(agents.is_in_app_browser, false) as is_in_app_browser, agents.device_type "

@@ -91,9 +91,10 @@ class Project(Section):
     @classmethod
     def _bare_domains(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for domain in value:
-            if not re.fullmatch(r"[a-z0-9.-]+\.[a-z]+", domain):
+            if not re.fullmatch(r"[a-z0-9.-]+\.(?:[a-z]+|xn--[a-z0-9-]+)", domain):
                 raise ValueError(f"{domain!r} is not a bare lower-case domain, e.g. shop.example")
-        return value
+        # Hosts are compared without it.
+        return tuple(domain.removeprefix("www.") for domain in value)
 
 
 Minutes = Annotated[int, Field(ge=1, le=1440)]

@@ -59,6 +59,7 @@ def draw(project: SessionsProject, events: int) -> float:
         connection.execute("create schema upstream")
         connection.execute(f"create table upstream.int_events__unified ({EVENTS})")
         connection.execute(f"create table upstream.int_identity__resolution ({RESOLUTION})")
+        connection.execute("create table upstream.identity_blocklist as select 'null' as value")
         connection.execute(DRAWN.format(devices=max(1, events // 41), events=events))
         begun = time.perf_counter()
         connection.execute(NUMBERED)

@@ -145,3 +145,53 @@ def test_what_cannot_be_written_is_said_and_leaves_no_trace(tmp_path):
         classify_file(tmp_path, tmp_path / "out.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.csv"]
     assert given.read_text(encoding="utf-8") == "referrer\nfacebook.com\n"
+
+
+def test_the_file_that_was_named_is_read_and_nothing_of_its_folder(tmp_path):
+    """Paths are no patterns: browsers name a second download visits[1].csv."""
+    folder = tmp_path / "source=facebook"
+    folder.mkdir()
+    named, other = folder / "visits[1].csv", folder / "visits1.csv"
+    named.write_text("source,medium\ngoogle,cpc\n", encoding="utf-8")
+    other.write_text("source,medium\nbing,organic\n", encoding="utf-8")
+    classify_file(named, tmp_path / "out.csv")
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert (found["source"].tolist(), found["channel"].tolist()) == (["google"], ["Paid Search"])
+
+
+def test_a_second_name_of_a_column_fills_what_the_first_leaves_empty(tmp_path):
+    path = tmp_path / "visits.csv"
+    path.write_text(
+        "source,utm_source,medium,utm_medium,page_url,landing_url\n"
+        ",google,,cpc,,\nbing,google,organic,cpc,,\n,,,,https://shop.example/?gclid=EAIaIQobChMI123456,\n",
+        encoding="utf-8",
+    )
+    classify_file(path, tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv")["channel"].tolist() == ["Paid Search", "Organic Search", "Paid Search"]
+
+
+def test_any_click_id_may_be_a_column(tmp_path):
+    path = tmp_path / "visits.csv"
+    path.write_text(
+        "yclid,mc_cid,landing_url\n123456789,,\n,abc123def4,https://shop.example/a?b=1#top\n,,https://shop.example/\n",
+        encoding="utf-8",
+    )
+    classify_file(path, tmp_path / "columns.csv")
+    path.write_text(
+        "landing_url\n/?yclid=123456789\nhttps://shop.example/a?b=1&mc_cid=abc123def4\nhttps://shop.example/\n",
+        encoding="utf-8",
+    )
+    classify_file(path, tmp_path / "addresses.csv")
+    as_columns, in_addresses = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("columns", "addresses"))
+    assert as_columns["channel_reason"].tolist() == in_addresses["channel_reason"].tolist()
+    assert as_columns["channel_reason"].nunique() == 3
+
+
+def test_a_header_in_another_encoding_or_without_end_is_told(tmp_path):
+    path = tmp_path / "visits.csv"
+    path.write_bytes("source,München\ngoogle,x\n".encode("latin-1"))
+    with pytest.raises(ClassifyInputError, match="line 1: not UTF-8"):
+        classify_file(path, tmp_path / "out.csv")
+    path.write_text("source," + "x" * 200_000, encoding="utf-8")
+    with pytest.raises(ClassifyInputError, match="line 1: no header that can be read"):
+        classify_file(path, tmp_path / "out.csv")

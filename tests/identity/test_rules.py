@@ -317,6 +317,22 @@ def test_the_manual_table_has_the_last_word(project, first):
     } <= refusals(project)
 
 
+def test_manual_rows_that_contradict_each_other_stop_the_run(project, first):
+    def row(action: str, target: str) -> dict[str, str]:
+        return {
+            "action": action,
+            "identifier_type": "email_hash",
+            "identifier": "loosemail",
+            "target_type": "user_id",
+            "target": target,
+        }
+
+    for rows in ([row("include", "u7"), row("include", "u9")], [row("include", "u7"), row("exclude", "u7")]):
+        project.fill(world(identity_overrides=rows))
+        with pytest.raises(AssertionError, match="assert_overrides_do_not_contradict"):
+            project.build()
+
+
 def test_the_ip_window_is_off_until_asked_for(project, first):
     project.fill(world())
     project.build(identity_ip_window_enabled=True)

@@ -47,6 +47,11 @@ def test_wrong_settings_say_what_is_wrong(tmp_path, text, part):
         load_settings(write(tmp_path, text))
 
 
+def test_own_domains_are_compared_without_www(tmp_path):
+    path = write(tmp_path, '[project]\nown_domains = ["www.shop.example", "xn--80ak6aa92e.xn--p1ai"]\n')
+    assert load_settings(path).project.own_domains == ("shop.example", "xn--80ak6aa92e.xn--p1ai")
+
+
 def test_a_missing_file_that_was_asked_for_is_an_error(tmp_path):
     with pytest.raises(SettingsError, match="no such settings file"):
         load_settings(tmp_path / "nowhere.toml")

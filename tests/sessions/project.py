@@ -78,6 +78,7 @@ class SessionsProject:
             connection.execute("create schema if not exists upstream")
             connection.execute(f"create or replace table upstream.int_events__unified ({EVENTS})")
             connection.execute(f"create or replace table upstream.int_identity__resolution ({RESOLUTION})")
+            connection.execute("create or replace table upstream.identity_blocklist as select 'null' as value")
             connection.register("frame", events)
             names = ", ".join(events.columns)
             connection.execute(f"insert into upstream.int_events__unified ({names}) select {names} from frame")
@@ -119,7 +120,7 @@ def make_sessions_project(folder: Path) -> SessionsProject:
     shutil.copytree(PROJECT / "models" / "sessions", folder / "models" / "sessions")
     stubs = folder / "models" / "stubs"
     stubs.mkdir()
-    for table in ("int_events__unified", "int_identity__resolution"):
+    for table in ("int_events__unified", "int_identity__resolution", "identity_blocklist"):
         sql = f"{{{{ config(materialized='view') }}}}\nselect * from upstream.{table}\n"
         (stubs / f"{table}.sql").write_text(sql)
     return SessionsProject(folder)

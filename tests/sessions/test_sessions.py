@@ -67,6 +67,18 @@ def test_visits_begin_end_and_carry_the_entry(project):
     assert found["session_id"].is_unique
 
 
+def test_a_placeholder_is_nobodys_device_and_nobodys_user(project):
+    strangers = [page("null", n, user_id=f"u{n}", utm_source=f"s{n}") for n in range(3)]
+    server = page("Null", 3, source="backend", surface="backend", user_id="u9")
+    nobody = [page("00000000-0000", 4), page("null", 5, user_id="NULL"), page("own", 6, user_id="null")]
+    project.fill(frame([*strangers, server, *nobody]))
+    found = project.build()
+    assert found["user_id"].fillna(found["device_id"]).tolist() == ["u0", "u1", "u2", "u9", "own"]
+    assert found["utm_source"].dropna().tolist() == ["s0", "s1", "s2"]
+    assert found["user_id"].isna().tolist() == [False, False, False, False, True]
+    assert found["canonical_user_id"].is_unique
+
+
 def test_a_surface_may_want_another_pause(project):
     project.fill(CASES)
     by_device = project.build(session_timeout_minutes_by_surface={"backend": 60, "web": 20}).groupby("device_id")
